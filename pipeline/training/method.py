@@ -1,0 +1,66 @@
+"""What the loop asks of a method. One paper = one ``Method``; the loop knows this protocol and no paper."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+from torch import Tensor, nn
+
+from pipeline.data.loading import Batch
+
+
+@dataclass
+class StepOutput:
+    """The loss of one group of images.
+
+    ``loss``: scalar with gradient. ``parts``: its named terms, detached scalars, for people to read.
+    ``shared``: detached tensors ``[B, ...]`` that ``Method.after_step`` needs of the whole global batch; the loop
+    joins them over groups and workers in the global order.
+    """
+
+    loss: Tensor
+    parts: dict[str, Tensor]
+    shared: dict[str, Tensor] = field(default_factory=dict)
+
+
+EmbedAll = Callable[[], Tensor]
+"""Embeds every training image with the method's current network: -> ``[N, D]`` on the CPU."""
+
+
+class Method(nn.Module, ABC):
+    """A paper: how its network, losses, batches and state work together.
+
+    ``network`` holds everything that is trained. Whatever else the method registers (frozen teachers, cluster
+    memories, prototypes) is state without gradient: it is saved with the checkpoint and must be identical on all
+    workers.
+    """
+
+    network: nn.Module
+
+    @abstractmethod
+    def batches(self, labels: np.ndarray, epoch: int) -> Iterable[np.ndarray]:
+        """Yields the rows of each global batch, ``[groups, images of a group]`` int64, deterministic in ``epoch``.
+
+        ``labels`` is ``[N]`` int64; images labelled -1 are never drawn.
+        """
+
+    def begin_epoch(self, epoch: int, embed_all: EmbedAll, labels: np.ndarray) -> np.ndarray:  # noqa: ARG002
+        """Returns the labels ``[N]`` of this epoch, -1 leaves an image out. Re-clustering lives here."""
+        return labels
+
+    @abstractmethod
+    def forward(self, batch: Batch) -> StepOutput:
+        """Returns the loss of one group."""
+
+    def after_step(self, labels: Tensor, shared: dict[str, Tensor]) -> None:
+        """Updates state without gradient from the whole global batch, identically on all workers.
+
+        ``labels`` is ``[groups * B]``, ``shared`` holds ``[groups * B, ...]``, both in the global order.
+        """
+
+    @abstractmethod
+    def embedder(self) -> nn.Module:
+        """Returns images ``[B, 3, H, W]`` (normalised) -> embeddings ``[B, D]``, as evaluation uses it."""
