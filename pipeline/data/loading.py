@@ -1,0 +1,96 @@
+"""Batches: gathered from the store, augmented and normalised on the device."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pipeline.data.transforms import Augmentation, normalize
+
+Item = TypeVar("Item")
+
+
+@dataclass
+class Batch:
+    """One group of images.
+
+    ``images``: ``[B, 3, H, W]`` normalised. ``labels``: ``[B]`` int64, contiguous training labels from 0.
+    ``cameras``: ``[B]`` int64. ``rows``: ``[B]`` int64, rows of the store.
+    """
+
+    images: Tensor
+    labels: Tensor
+    cameras: Tensor
+    rows: Tensor
+
+
+class Loader:
+    """Turns rows of the store into batches on a device. No decoding, no worker processes, no state.
+
+    ``images`` is ``[N, H, W, 3]`` uint8 (the store's memory map), ``cameras`` ``[N]``. ``dtype`` is the
+    floating type of the batches.
+    """
+
+    def __init__(
+        self,
+        images: np.ndarray,
+        cameras: np.ndarray,
+        augmentation: Augmentation,
+        device: torch.device,
+        dtype: torch.dtype,
+    ) -> None:
+        self.images = images
+        self.cameras = torch.as_tensor(np.array(cameras, dtype=np.int64))
+        self.augmentation = augmentation
+        self.device = device
+        self.dtype = dtype
+
+    def load(self, rows: np.ndarray, labels: np.ndarray, *, epoch: int, positions: np.ndarray) -> Batch:
+        """Returns one group, augmented: ``rows`` and ``positions`` are ``[B]``, ``labels`` is ``[N]``.
+
+        A position is the image's index in the epoch's sequence of drawn images: step * global batch + place
+        in the global batch. With the seed and the epoch it decides the augmentation, whichever worker loads
+        the image.
+        """
+        images = self.augmentation(self._gather(rows), epoch=epoch, positions=positions, dtype=self.dtype)
+        return Batch(
+            images=normalize(images, self.dtype),
+            labels=torch.from_numpy(np.asarray(labels[rows], dtype=np.int64)).to(self.device),
+            cameras=self.cameras[torch.from_numpy(rows)].to(self.device),
+            rows=torch.from_numpy(rows).to(self.device),
+        )
+
+    def plain(self, rows: np.ndarray) -> Tensor:
+        """Returns the images of ``rows`` normalised and not augmented, ``[B, 3, H, W]``, for embedding."""
+        return normalize(self._gather(rows), self.dtype)
+
+    def _gather(self, rows: np.ndarray) -> Tensor:
+        """Returns the images of ``rows`` on the device, ``[B, 3, H, W]`` uint8."""
+        images = torch.from_numpy(np.asarray(self.images[rows])).to(self.device)
+        return images.permute(0, 3, 1, 2).contiguous()
+
+
+def prefetched(items: Iterable[Item], depth: int = 2) -> Iterator[Item]:
+    """Yields the items in their order while one background thread makes the next ``depth`` of them.
+
+    An exception of the iterable is raised here, at its item. When the consumer stops early, the item being
+    made is finished and no further one is begun.
+    """
+    source = iter(items)
+    end: Any = object()
+    with ThreadPoolExecutor(1, thread_name_prefix="prefetch") as thread:
+        pending = deque(thread.submit(next, source, end) for _ in range(depth))
+        try:
+            while (item := pending.popleft().result()) is not end:
+                pending.append(thread.submit(next, source, end))
+                yield item
+        finally:
+            for future in pending:
+                future.cancel()
