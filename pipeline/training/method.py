@@ -35,10 +35,11 @@ class Method(nn.Module, ABC):
 
     ``network`` holds everything that is trained. Whatever else the method registers (frozen teachers, cluster
     memories, prototypes) is state without gradient: it is saved with the checkpoint and must be identical on all
-    workers.
+    workers. ``groups`` is the number of groups in a global batch.
     """
 
     network: nn.Module
+    groups: int
 
     @abstractmethod
     def batches(self, labels: np.ndarray, epoch: int) -> Iterable[np.ndarray]:

@@ -1,0 +1,81 @@
+"""Training as a Ray Train job: the same work as ``pipeline.training.experiment.run``, on any number of workers.
+
+Ray starts the workers, joins them by gloo or NCCL, restarts them after a failure and carries metrics to the controller.
+Checkpoints are the loop's own (``pipeline.training.checkpoint``), in a run folder that all workers can reach: a
+restarted job goes on from them, with Ray or without.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import ray.train
+import ray.train.torch
+import torch
+from ray.train.v2.api.exceptions import TrainingFailedError, WorkerGroupError
+
+from pipeline.jobs.resources import ResourcesParams, connected
+from pipeline.tracking.metrics import MetricsWriter
+from pipeline.training.experiment import Job, run
+
+
+class WriteMetrics(ray.train.UserCallback):
+    """Writes the first worker's metrics; lives in the controller's process, so it holds nothing but the writer."""
+
+    def __init__(self, writer: MetricsWriter) -> None:
+        self.writer = writer
+
+    def after_report(self, run_context: Any, metrics: list[dict[str, Any]], checkpoint: Any) -> None:  # noqa: ARG002
+        """Writes what the workers have just reported."""
+        values = dict(metrics[0])
+        self.writer.log(int(values.pop("epoch")), values)
+
+
+def train(job: Job, resources: ResourcesParams, writer: MetricsWriter) -> list[dict[str, float]]:
+    """Trains the job, or goes on with it, and returns the metrics of each epoch.
+
+    Raises:
+        Whatever the first worker that failed raised, once the retries are used up.
+    """
+    if resources.workers == 0:
+        return _fit(job, resources, writer, {})
+    with connected(resources.workers, resources.cpus_per_worker) as share:
+        return _fit(job, resources, writer, share.as_ray())
+
+
+def _fit(
+    job: Job, resources: ResourcesParams, writer: MetricsWriter, share: dict[str, float]
+) -> list[dict[str, float]]:
+    local = resources.workers == 0
+    trainer = ray.train.torch.TorchTrainer(
+        _work,
+        train_loop_config={"job": job, "writer": writer if local else None},
+        scaling_config=ray.train.ScalingConfig(
+            num_workers=resources.workers,
+            use_gpu=bool(share.get("GPU")),
+            resources_per_worker=share or None,
+        ),
+        run_config=ray.train.RunConfig(
+            name=job.run_folder.name,
+            storage_path=str(job.run_folder.parent / "ray"),
+            failure_config=ray.train.FailureConfig(max_failures=resources.retries),
+            callbacks=[WriteMetrics(writer)],
+        ),
+    )
+    try:
+        return trainer.fit().return_value
+    except WorkerGroupError as error:
+        raise next(iter(error.worker_failures.values())) from error
+
+
+def _work(config: dict[str, Any]) -> list[dict[str, float]]:
+    """Runs in each worker. In local mode Ray calls no callbacks, so there the metrics are written here."""
+    writer: MetricsWriter | None = config["writer"]
+
+    def report(metrics: dict[str, float]) -> None:
+        ray.train.report(metrics)
+        if writer is not None:
+            WriteMetrics(writer).after_report(None, [metrics], None)
+
+    return run(config["job"], report, ray.train.torch.get_device())

@@ -1,0 +1,147 @@
+"""Checkpoint folders: safe to open, whole or absent, and saying what made them.
+
+model.safetensors    the network's parameters and buffers
+method.safetensors   the method's state without gradient (memories, prototypes, teachers)
+trainer.pt           optimizer, gradient scaler and random states; opened with ``weights_only``
+meta.json            epoch, what made it, and the SHA-256 of the three others
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from pipeline.provenance import file_digest
+from pipeline.training.method import Method
+
+MODEL, METHOD, TRAINER, META = "model.safetensors", "method.safetensors", "trainer.pt", "meta.json"
+KEPT = 2
+
+
+class CheckpointError(ValueError):
+    """A checkpoint folder that is incomplete, altered, or does not fit what loads it."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A verified checkpoint folder."""
+
+    folder: Path
+    meta: dict[str, Any]
+
+    def model(self) -> dict[str, Tensor]:
+        """Returns the network's state."""
+        return load_file(self.folder / MODEL)
+
+    def restore(self, method: Method) -> dict[str, Any]:
+        """Puts the saved state into ``method`` and returns the trainer's part."""
+        method.network.load_state_dict(load_file(self.folder / MODEL))
+        saved, state = load_file(self.folder / METHOD), method_state(method)
+        if saved.keys() != state.keys():
+            raise CheckpointError(
+                f"{self.folder}: state {sorted(saved)} does not fit the method's {sorted(state)}; "
+                "it was saved by another method or version"
+            )
+        for name, tensor in saved.items():
+            with torch.no_grad():
+                _set(method, name, tensor)
+        return torch.load(self.folder / TRAINER, weights_only=True, map_location="cpu")
+
+
+def method_state(method: Method) -> dict[str, Tensor]:
+    """Returns the method's state outside its network, by name."""
+    return {name: value for name, value in method.state_dict().items() if not name.startswith("network.")}
+
+
+def save(folder: Path, method: Method, trainer: dict[str, Any], meta: dict[str, Any]) -> None:
+    """Writes a checkpoint to ``folder``: whole, or not at all.
+
+    It is written beside it, flushed to the disk and renamed; whatever stood there before is replaced.
+    """
+    partial = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    save_file(_contiguous(method.network.state_dict()), partial / MODEL)
+    save_file(_contiguous(method_state(method)), partial / METHOD)
+    torch.save(trainer, partial / TRAINER)
+    digests = {name: file_digest(partial / name) for name in (MODEL, METHOD, TRAINER)}
+    (partial / META).write_text(json.dumps({**meta, "files": digests}, indent=2, sort_keys=True) + "\n")
+    for file in partial.iterdir():
+        _flush(file)
+    shutil.rmtree(folder, ignore_errors=True)
+    partial.rename(folder)
+    _flush(folder.parent)
+
+
+def open_checkpoint(folder: Path) -> Checkpoint:
+    """Returns the checkpoint in ``folder`` after checking each file against its hash.
+
+    Raises:
+        CheckpointError: naming the file that is missing or differs.
+    """
+    try:
+        meta = json.loads((folder / META).read_text())
+        expected = meta["files"]
+    except (OSError, ValueError, KeyError) as error:
+        raise CheckpointError(f"{folder}: no readable {META} ({error})") from None
+    for name, known in expected.items():
+        if not (folder / name).is_file():
+            raise CheckpointError(f"{folder}: {name} is missing")
+        if file_digest(folder / name) != known:
+            raise CheckpointError(f"{folder}: {name} differs from what was saved (truncated or altered)")
+    return Checkpoint(folder, meta)
+
+
+def save_epoch(
+    run_folder: Path, epoch: int, method: Method, trainer: dict[str, Any], meta: dict[str, Any]
+) -> None:
+    """Saves the checkpoint after ``epoch`` and removes all but the newest two."""
+    save(run_folder / f"epoch-{epoch:04d}", method, trainer, {**meta, "epoch": epoch})
+    for old in _epochs(run_folder)[KEPT:]:
+        shutil.rmtree(old)
+
+
+def latest(run_folder: Path) -> Checkpoint | None:
+    """Returns the newest whole checkpoint of a run, or None; damaged ones are passed over and named."""
+    for folder in _epochs(run_folder):
+        try:
+            return open_checkpoint(folder)
+        except CheckpointError as error:
+            print(f"passing over a damaged checkpoint: {error}", file=sys.stderr)
+    return None
+
+
+def _epochs(run_folder: Path) -> list[Path]:
+    return sorted(run_folder.glob("epoch-*"), reverse=True)
+
+
+def _contiguous(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()}
+
+
+def _set(module: nn.Module, name: str, value: Tensor) -> None:
+    """Sets a buffer or parameter, whose shape may have changed since the method was built (memories grow)."""
+    *path, leaf = name.split(".")
+    owner = module.get_submodule(".".join(path))
+    current = getattr(owner, leaf)
+    if current.shape == value.shape:
+        current.copy_(value)
+    else:
+        setattr(owner, leaf, value.to(current))
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

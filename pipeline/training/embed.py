@@ -1,0 +1,51 @@
+"""Embeds images of a store, in batches that are the same whatever the number of workers."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from pipeline.data.loading import Loader
+from pipeline.training.workers import Workers
+
+
+@torch.no_grad()
+def embed(
+    embedder: nn.Module,
+    loader: Loader,
+    rows: np.ndarray,
+    *,
+    batch_size: int,
+    workers: Workers,
+    flip: bool = False,
+) -> Tensor:
+    """Returns the embeddings ``[len(rows), D]`` on the CPU, in the order of ``rows``, on every worker.
+
+    Batches are dealt to the workers in turn and run with the embedder in evaluation mode, which is put back
+    afterwards. ``flip`` adds the embedding of the mirrored image.
+    """
+    was_training = embedder.training
+    embedder.eval()
+    batches = [rows[start : start + batch_size] for start in range(0, len(rows), batch_size)]
+    own = batches[workers.rank :: workers.size]
+    parts = [_embed_batch(embedder, loader.plain(batch), flip) for batch in own]
+    embedder.train(was_training)
+    if workers.size == 1:
+        return torch.cat(parts)
+    return _deal_back(parts, [len(batch) for batch in batches], workers)
+
+
+def _embed_batch(embedder: nn.Module, images: Tensor, flip: bool) -> Tensor:
+    embeddings = embedder(images)
+    if flip:
+        embeddings = embeddings + embedder(images.flip(-1))
+    return embeddings.cpu()
+
+
+def _deal_back(parts: list[Tensor], sizes: list[int], workers: Workers) -> Tensor:
+    """Returns all batches in their order, from each worker's own."""
+    shares: list[list[Tensor]] = [[] for _ in range(workers.size)]
+    torch.distributed.all_gather_object(shares, parts)
+    turns = [shares[index % workers.size][index // workers.size] for index in range(len(sizes))]
+    return torch.cat(turns)

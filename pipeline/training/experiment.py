@@ -1,0 +1,154 @@
+"""One experiment of params.yaml, trained: store + method + loop, in this process or as one of several workers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from pipeline.config import Record, parse
+from pipeline.data.loading import Loader
+from pipeline.data.store import ImageStore
+from pipeline.data.transforms import Augmentation, AugmentationParams
+from pipeline.provenance import code_digest, digest, file_digest, git_commit, versions
+from pipeline.training import checkpoint
+from pipeline.training.loop import Report, Trainer, TrainingParams
+from pipeline.training.method import Method
+from pipeline.training.precision import resolve, storage_dtype
+from pipeline.training.seeding import seed_everything
+from pipeline.training.workers import Workers
+
+
+class ExperimentParams(Record):
+    """A block ``experiments.<name>`` of params.yaml.
+
+    ``data`` names a block of ``prepare``; ``start`` is ``none``, ``imagenet``, a weights file, or the folder of an
+    earlier training's checkpoint; ``settings`` is the method's own block, read by the method's record.
+    """
+
+    method: str
+    data: str
+    seed: int
+    start: str
+    augmentation: AugmentationParams
+    training: TrainingParams
+    settings: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a worker needs to train an experiment: plain values and absolute paths, so that it can be sent anywhere.
+
+    ``experiment`` is the block of params.yaml; ``start`` the resolved start weights; ``run_folder`` keeps the
+    checkpoints while training runs; ``meta`` goes into them.
+    """
+
+    name: str
+    experiment: Mapping[str, Any]
+    method: type[Method]
+    data: Path
+    run_folder: Path
+    start: str
+    meta: Mapping[str, Any]
+
+
+def describe(
+    name: str, block: Mapping[str, Any], method: type[Method], data: Path, runs: Path, start: str
+) -> Job:
+    """Returns the job of an experiment; its run folder is named by all that its result depends on.
+
+    So a run goes on after a crash, and never goes on from the checkpoints of other parameters, data or code.
+
+    Raises:
+        ValueError: naming the keys of the block that do not fit, before any work is done.
+    """
+    params = parse(ExperimentParams, dict(block), f"experiments.{name}")
+    parse(method.params_type, params.settings, f"experiments.{name}.settings")
+    store = ImageStore(data)
+    depends_on = {
+        "experiment": dict(block),
+        "data": store.meta["fingerprint"],
+        "image": [store.meta["height"], store.meta["width"]],
+        "start": _start_digest(start),
+        "code": code_digest(
+            "pipeline.data", "pipeline.losses", "pipeline.methods", "pipeline.models", "pipeline.training"
+        ),
+    }
+    meta = {
+        **depends_on,
+        "name": name,
+        "commit": git_commit(),
+        "versions": versions(),
+        "num_classes": int(len(np.unique(_training_ids(store)))),
+    }
+    return Job(name, block, method, data, runs / f"{name}-{digest(depends_on)}", start, meta)
+
+
+def run(job: Job, report: Report, device: torch.device) -> list[dict[str, float]]:
+    """Trains the job, or goes on with it, and returns the metrics of each epoch."""
+    params = parse(ExperimentParams, dict(job.experiment), f"experiments.{job.name}")
+    precision = resolve(params.training.precision, device)
+    store = ImageStore(job.data)
+    seed_everything(params.seed)
+    method = build_method(job, params, store)
+    dtype = storage_dtype(precision)
+    method.to(device=device, dtype=dtype)
+    loader = Loader(
+        store.images,
+        store.table["camera_id"].to_numpy(),
+        Augmentation(seed=params.seed, **dict(params.augmentation)),
+        device=device,
+        dtype=dtype,
+    )
+    return Trainer(
+        name=job.name,
+        method=method,
+        loader=loader,
+        labels=training_labels(store),
+        params=params.training,
+        seed=params.seed,
+        precision=precision,
+        device=device,
+        workers=Workers.current(),
+        run_folder=job.run_folder,
+        meta=dict(job.meta),
+        report=report,
+    ).run()
+
+
+def build_method(job: Job, params: ExperimentParams, store: ImageStore) -> Method:
+    """Returns the experiment's method with its start weights."""
+    settings = parse(job.method.params_type, params.settings, f"experiments.{job.name}.settings")
+    method = job.method(
+        settings,
+        num_classes=job.meta["num_classes"],
+        height=store.meta["height"],
+        width=store.meta["width"],
+        seed=params.seed,
+    )
+    method.start_from(job.start)
+    return method
+
+
+def training_labels(store: ImageStore) -> np.ndarray:
+    """Returns labels ``[N]`` int64 of the store's rows: training identities from 0, -1 for all other images."""
+    labels = np.full(len(store.table), -1, dtype=np.int64)
+    is_training = (store.table["role"] == "train").to_numpy()
+    labels[is_training] = np.unique(_training_ids(store), return_inverse=True)[1]
+    return labels
+
+
+def _training_ids(store: ImageStore) -> np.ndarray:
+    return store.table.loc[store.table["role"] == "train", "person_id"].to_numpy()
+
+
+def _start_digest(start: str) -> str:
+    folder = Path(start)
+    if (folder / checkpoint.META).is_file():
+        return json.loads((folder / checkpoint.META).read_text())["files"][checkpoint.MODEL]
+    return file_digest(folder) if folder.is_file() else start

@@ -1,0 +1,223 @@
+"""The loop: load, step, report, save. It knows ``Method``, and no method."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pipeline.config import Record
+from pipeline.data.loading import Batch, Loader, prefetched
+from pipeline.training import checkpoint
+from pipeline.training.embed import embed
+from pipeline.training.groups import batch_statistics_of, owned_groups
+from pipeline.training.method import Method, StepOutput
+from pipeline.training.precision import autocast
+from pipeline.training.progress import Progress
+from pipeline.training.schedules import warmup_cosine
+from pipeline.training.seeding import seed_group
+from pipeline.training.workers import Workers, gradients
+
+Report = Callable[[dict[str, float]], None]
+
+
+class TrainingParams(Record):
+    """How a network is trained; a block of params.yaml.
+
+    ``weight_decay`` is Adam's L2 term on every trained parameter, norms and biases included, as fast-reid does it.
+    ``warmup_steps`` counts steps, ``epochs`` passes of ``Method.batches``. ``precision`` is one of
+    ``pipeline.training.precision.CHOICES``; ``embedding_batch`` is the number of images embedded at a time.
+    """
+
+    epochs: int
+    learning_rate: float
+    final_learning_rate: float
+    weight_decay: float
+    warmup_steps: int
+    warmup_factor: float
+    precision: str
+    embedding_batch: int
+
+
+class NonFiniteLossError(ArithmeticError):
+    """A loss that is NaN or infinite; raised before it reaches the weights."""
+
+
+@dataclass
+class Trainer:
+    """Everything that a step moves, and what it needs to move it.
+
+    ``labels`` is ``[N]`` int64, contiguous from 0, -1 for images that are not for training. ``meta`` goes into each
+    checkpoint; ``run_folder`` None keeps nothing on disk; ``report`` is called on every worker after each epoch.
+    """
+
+    name: str
+    method: Method
+    loader: Loader
+    labels: np.ndarray
+    params: TrainingParams
+    seed: int
+    precision: str
+    device: torch.device
+    workers: Workers
+    run_folder: Path | None
+    meta: dict[str, Any]
+    report: Report
+
+    def __post_init__(self) -> None:
+        self.groups = owned_groups(self.method.groups, self.workers)
+        self.trained = [weight for weight in self.method.network.parameters() if weight.requires_grad]
+        self.optimizer = torch.optim.Adam(
+            self.trained, lr=self.params.learning_rate, weight_decay=self.params.weight_decay
+        )
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision == "float16")
+        self.history: list[dict[str, float]] = []
+
+    def run(self) -> list[dict[str, float]]:
+        """Trains to the last epoch, from the newest checkpoint if there is one; returns the metrics per epoch."""
+        self.workers.follow_first(self.method.state_dict().values())
+        first = self._resume()
+        progress = Progress(
+            self.name, epochs=self.params.epochs, epochs_done=first, visible=self.workers.is_first
+        )
+        if first:
+            progress.say(f"resumed after epoch {first} of {self.params.epochs}")
+        for epoch in range(first, self.params.epochs):
+            progress.begin_epoch()
+            metrics = self._epoch(epoch, progress)
+            self.history.append({"epoch": epoch + 1, **metrics})
+            self.report(self.history[-1])
+            self._save(epoch)
+        return self.history
+
+    def _epoch(self, epoch: int, progress: Progress) -> dict[str, float]:
+        labels = self.method.begin_epoch(epoch, self._embed_all, self.labels)
+        batches = list(self.method.batches(labels, epoch))
+        self.method.train()
+        total: dict[str, float] = {}
+        images = 0
+        for step, (rows, groups) in enumerate(
+            zip(batches, self._loaded(batches, labels, epoch), strict=True)
+        ):
+            self._set_learning_rate(epoch, step, len(batches))
+            for name, value in self._step(epoch, step, groups).items():
+                total[name] = total.get(name, 0.0) + value
+            images += rows.size
+            progress.step(epoch, step + 1, len(batches), images)
+        self.workers.follow_first(self.method.network.buffers())
+        metrics = {name: value / len(batches) for name, value in total.items()}
+        speed = progress.end_epoch(epoch, images, metrics)
+        return {**metrics, "learning_rate": self.optimizer.param_groups[0]["lr"], "images_per_second": speed}
+
+    def _loaded(self, batches: list[np.ndarray], labels: np.ndarray, epoch: int) -> Iterator[list[Batch]]:
+        """Yields this worker's groups of each global batch, loaded while the step before runs."""
+
+        def load() -> Iterator[list[Batch]]:
+            for step, rows in enumerate(batches):
+                positions = step * rows.size + np.arange(rows.size).reshape(rows.shape)
+                yield [
+                    self.loader.load(rows[group], labels, epoch=epoch, positions=positions[group])
+                    for group in self.groups
+                ]
+
+        return prefetched(load())
+
+    def _step(self, epoch: int, step: int, groups: list[Batch]) -> dict[str, float]:
+        self.optimizer.zero_grad(set_to_none=True)
+        outputs = [
+            self._group(epoch, step, group, batch) for group, batch in zip(self.groups, groups, strict=True)
+        ]
+        parts = self._mean_parts(outputs)
+        self.workers.sum_(gradients(self.trained))
+        _check_finite(parts, f"{self.name}, epoch {epoch + 1}, step {step + 1}")
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        labels = self.workers.join(torch.cat([batch.labels for batch in groups]))
+        shared = {
+            name: self.workers.join(torch.cat([output.shared[name] for output in outputs]))
+            for name in outputs[0].shared
+        }
+        self.method.after_step(labels, shared)
+        return parts
+
+    def _group(self, epoch: int, step: int, group: int, batch: Batch) -> StepOutput:
+        """Runs a group forward and backward; its share of the gradient is added to the others'."""
+        seed_group(self.seed, epoch, step, group)
+        with batch_statistics_of(group, self.method), autocast(self.precision, self.device):
+            output = self.method(batch)
+        self.scaler.scale(output.loss / self.method.groups).backward()
+        output.loss = output.loss.detach()
+        return output
+
+    def _mean_parts(self, outputs: list[StepOutput]) -> dict[str, float]:
+        """Returns the loss and its parts, averaged over all groups of all workers."""
+        names = ["loss", *outputs[0].parts]
+        rows = [
+            torch.stack([output.loss.double(), *(part.double() for part in output.parts.values())])
+            for output in outputs
+        ]
+        mean: Tensor = torch.stack(rows).sum(0) / self.method.groups
+        self.workers.sum_([mean])
+        return dict(zip(names, mean.tolist(), strict=True))
+
+    def _set_learning_rate(self, epoch: int, step: int, steps_per_epoch: int) -> None:
+        rate = warmup_cosine(
+            epoch,
+            step,
+            steps_per_epoch=steps_per_epoch,
+            epochs=self.params.epochs,
+            learning_rate=self.params.learning_rate,
+            final_learning_rate=self.params.final_learning_rate,
+            warmup_steps=self.params.warmup_steps,
+            warmup_factor=self.params.warmup_factor,
+        )
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+
+    def _embed_all(self) -> Tensor:
+        return embed(
+            self.method.embedder(),
+            self.loader,
+            np.arange(len(self.labels)),
+            batch_size=self.params.embedding_batch,
+            workers=self.workers,
+        )
+
+    def _save(self, epoch: int) -> None:
+        if self.run_folder is not None and self.workers.is_first:
+            trainer = {
+                "optimizer": self.optimizer.state_dict(),
+                "scaler": self.scaler.state_dict(),
+                "history": self.history,
+                "random": torch.get_rng_state(),
+            }
+            checkpoint.save_epoch(self.run_folder, epoch + 1, self.method, trainer, self.meta)
+        self.workers.wait()
+
+    def _resume(self) -> int:
+        """Returns the number of epochs that the newest checkpoint has behind it, after restoring it."""
+        found = checkpoint.latest(self.run_folder) if self.run_folder is not None else None
+        if found is None:
+            return 0
+        trainer = found.restore(self.method)
+        self.optimizer.load_state_dict(trainer["optimizer"])
+        self.scaler.load_state_dict(trainer["scaler"])
+        self.history = trainer["history"]
+        torch.set_rng_state(trainer["random"])
+        return int(found.meta["epoch"])
+
+
+def _check_finite(parts: dict[str, float], where: str) -> None:
+    """Raises NonFiniteLossError naming the parts; all workers see the same sums, so all stop together."""
+    broken = [name for name, value in parts.items() if not np.isfinite(value)]
+    if broken:
+        named = ", ".join(f"{name} = {parts[name]}" for name in broken)
+        raise NonFiniteLossError(
+            f"{where}: {named}. The weights were not updated and the last checkpoint is sound; "
+            "try a lower learning rate, a longer warm-up or a wider precision"
+        )

@@ -1,0 +1,38 @@
+"""Learning rates as pure functions of (epoch, step), so that resuming needs no scheduler state."""
+
+from __future__ import annotations
+
+import math
+
+
+def warmup_cosine(
+    epoch: int,
+    step: int,
+    *,
+    steps_per_epoch: int,
+    epochs: int,
+    learning_rate: float,
+    final_learning_rate: float,
+    warmup_steps: int,
+    warmup_factor: float,
+) -> float:
+    """Returns the learning rate of ``step`` of ``epoch``, both from 0.
+
+    Linear warm-up from ``warmup_factor * learning_rate`` over ``warmup_steps`` steps; once over, half a cosine from
+    ``learning_rate`` to ``final_learning_rate``, stepped **per epoch**: its first step is taken at the end of the
+    epoch in which the warm-up ended, its last before the last epoch.
+
+    Source: fast-reid's ``WarmupLR`` and ``LRScheduler`` hook as MDPR runs them (KuilongCui/MDPR 89d9737,
+    ``fastreid/engine/hooks.py``, ``fastreid/solver/build.py``). Differs: a warm-up longer than the training is an
+    error there (T_max <= 0); here the learning rate then just stays in its warm-up.
+    """
+    done = epoch * steps_per_epoch + step
+    if done < warmup_steps:
+        progress = done / warmup_steps
+        return learning_rate * (warmup_factor * (1 - progress) + progress)
+    warmup_epochs = math.ceil(warmup_steps / steps_per_epoch)
+    if epoch < warmup_epochs or epochs <= warmup_epochs:
+        return learning_rate
+    taken = epoch - warmup_epochs + (1 if warmup_epochs else 0)
+    remaining = (1 + math.cos(math.pi * taken / (epochs - warmup_epochs))) / 2
+    return final_learning_rate + (learning_rate - final_learning_rate) * remaining

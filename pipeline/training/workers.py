@@ -1,0 +1,98 @@
+"""The processes that train together, and the few things they say to each other.
+
+Differs from ``DistributedDataParallel`` on purpose: a worker runs several groups a step, the gradient is reduced
+once, after the last, in buckets whose layout never changes (DDP rebuilds its buckets after the first step, which
+changes the order of sums of a resumed run on three workers and more), and no wrapper ends up in saved names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+BUCKET_BYTES = 25 * 2**20
+
+
+@dataclass(frozen=True)
+class Workers:
+    """This process' place among those that train together."""
+
+    rank: int
+    size: int
+
+    @staticmethod
+    def current() -> Workers:
+        """Returns the place in torch's default process group; one worker where there is none."""
+        if dist.is_available() and dist.is_initialized():
+            return Workers(dist.get_rank(), dist.get_world_size())
+        return Workers(0, 1)
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this is the worker that writes."""
+        return self.rank == 0
+
+    def sum_(self, tensors: Iterable[Tensor]) -> None:
+        """Replaces each tensor by its sum over the workers, in flat buckets of a fixed layout."""
+        if self.size == 1:
+            return
+        pending = []
+        for bucket in _buckets(tensors):
+            flat = torch.cat([tensor.reshape(-1) for tensor in bucket])
+            pending.append((bucket, flat, dist.all_reduce(flat, async_op=True)))
+        for bucket, flat, work in pending:
+            work.wait()
+            _spread(flat, bucket)
+
+    def follow_first(self, tensors: Iterable[Tensor]) -> None:
+        """Gives every worker the first one's values."""
+        if self.size == 1:
+            return
+        for bucket in _buckets(tensors):
+            flat = torch.cat([tensor.detach().reshape(-1) for tensor in bucket])
+            dist.broadcast(flat, src=0)
+            _spread(flat, bucket)
+
+    def join(self, part: Tensor) -> Tensor:
+        """Returns the workers' parts ``[B, ...]``, all of one shape, one after the other in the order of ranks."""
+        if self.size == 1:
+            return part
+        parts = [torch.empty_like(part) for _ in range(self.size)]
+        dist.all_gather(parts, part.contiguous())
+        return torch.cat(parts)
+
+    def wait(self) -> None:
+        """Returns once all workers are here."""
+        if self.size > 1:
+            dist.barrier()
+
+
+def gradients(parameters: Iterable[nn.Parameter]) -> list[Tensor]:
+    """Returns the gradients there are, in the order of the parameters."""
+    return [parameter.grad for parameter in parameters if parameter.grad is not None]
+
+
+@torch.no_grad()
+def _spread(flat: Tensor, bucket: Sequence[Tensor]) -> None:
+    """Writes a flat bucket back into its tensors."""
+    sizes = [tensor.numel() for tensor in bucket]
+    for tensor, values in zip(bucket, flat.split(sizes), strict=True):
+        tensor.copy_(values.view_as(tensor))
+
+
+def _buckets(tensors: Iterable[Tensor]) -> list[Sequence[Tensor]]:
+    """Returns the tensors in runs of one dtype and of about ``BUCKET_BYTES``."""
+    buckets: list[list[Tensor]] = []
+    room = 0
+    for tensor in sorted(tensors, key=lambda tensor: str(tensor.dtype)):
+        size = tensor.numel() * tensor.element_size()
+        if not buckets or size > room or tensor.dtype != buckets[-1][0].dtype:
+            buckets.append([])
+            room = BUCKET_BYTES
+        buckets[-1].append(tensor)
+        room -= size
+    return [*buckets]

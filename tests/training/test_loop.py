@@ -1,0 +1,80 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline.training.loop import NonFiniteLossError
+from pipeline.training.method import StepOutput
+from tests.training.toy import Toy, make_trainer
+
+
+class Exploding(Toy):
+    steps = 0
+
+    def forward(self, batch):
+        output = super().forward(batch)
+        Exploding.steps += 1
+        factor = math.nan if Exploding.steps == 5 else 1.0
+        output.parts["triplet"] = torch.tensor(factor)
+        output.loss = output.loss * factor
+        return output
+
+
+def test_a_non_finite_loss_stops_before_the_update_and_names_method_epoch_and_part():
+    Exploding.steps = 0
+    trainer = make_trainer(method=Exploding(num_classes=6, groups=2, seed=3), groups=2)
+    weights = {}
+
+    def remember(optimizer, *_):
+        weights.update({name: value.clone() for name, value in trainer.method.network.named_parameters()})
+
+    trainer.optimizer.register_step_post_hook(remember)
+    with pytest.raises(NonFiniteLossError, match=r"toy, epoch 1, step 3: loss = nan, triplet = nan"):
+        trainer.run()
+    for name, value in trainer.method.network.named_parameters():
+        assert torch.equal(value, weights[name]), name
+
+
+def test_training_reports_every_epoch_and_lowers_the_loss():
+    reported = []
+    history = make_trainer(epochs=12, report=reported.append, learning_rate=1e-2).run()
+    assert reported == history
+    assert [row["epoch"] for row in history] == list(range(1, 13))
+    assert history[-1]["identity"] < history[0]["identity"]
+    assert {"loss", "identity", "pull", "learning_rate", "images_per_second"} <= history[0].keys()
+
+
+def test_shared_tensors_reach_the_method_in_the_global_order():
+    seen = []
+
+    class Recorder(Toy):
+        def forward(self, batch):
+            output = super().forward(batch)
+            return StepOutput(output.loss, output.parts, {"rows": batch.rows})
+
+        def batches(self, labels, epoch):
+            for rows in super().batches(labels, epoch):
+                seen.append(rows.ravel())
+                yield rows
+
+        def after_step(self, labels, shared):
+            assert np.array_equal(shared["rows"].numpy(), seen.pop(0))
+            assert torch.equal(labels, torch.from_numpy(np.repeat(np.arange(6), 8))[shared["rows"]])
+
+    make_trainer(method=Recorder(num_classes=6, groups=4, seed=3), epochs=1).run()
+    assert not seen
+
+
+def test_a_finished_run_trains_nothing_more(tmp_path):
+    first = make_trainer(run_folder=tmp_path)
+    history = first.run()
+    again = make_trainer(run_folder=tmp_path)
+    again._epoch = None
+    assert again.run() == history
+    assert all(
+        torch.equal(ours, theirs)
+        for ours, theirs in zip(
+            first.method.state_dict().values(), again.method.state_dict().values(), strict=True
+        )
+    )

@@ -1,0 +1,57 @@
+import math
+
+import pytest
+import torch
+
+from pipeline.training.schedules import warmup_cosine
+
+BASE = {"learning_rate": 3.5e-4, "final_learning_rate": 1e-7, "warmup_factor": 0.1}
+
+
+def stepped_as_the_authors_do(epochs, steps_per_epoch, warmup_steps):
+    """Torch's own schedulers, stepped by the rule of fast-reid's hooks."""
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=BASE["learning_rate"])
+    warmup_epochs = math.ceil(warmup_steps / steps_per_epoch)
+    cosine = torch.optim.lr_scheduler.CosineAnnealingLR(
+        optimizer, T_max=epochs - warmup_epochs, eta_min=BASE["final_learning_rate"]
+    )
+
+    def factor(step):
+        progress = min(step / warmup_steps, 1.0)
+        return BASE["warmup_factor"] * (1 - progress) + progress
+
+    warmup = torch.optim.lr_scheduler.LambdaLR(optimizer, factor) if warmup_steps else None
+    rates, done = [], 0
+    for _ in range(epochs):
+        for _ in range(steps_per_epoch):
+            rates.append(optimizer.param_groups[0]["lr"])
+            optimizer.step()
+            if warmup is not None and done + 1 <= warmup_steps:
+                warmup.step()
+            done += 1
+        if done + 1 > warmup_steps:
+            cosine.step()
+    return rates
+
+
+@pytest.mark.parametrize(
+    ("epochs", "steps_per_epoch", "warmup_steps"),
+    [(60, 50, 2000), (60, 64, 2000), (60, 202, 2000), (12, 10, 40), (12, 10, 35), (8, 5, 0)],
+)
+def test_learning_rate_follows_torchs_schedulers_stepped_by_the_authors_rule(
+    epochs, steps_per_epoch, warmup_steps
+):
+    theirs = stepped_as_the_authors_do(epochs, steps_per_epoch, warmup_steps)
+    ours = [
+        warmup_cosine(
+            epoch, step, steps_per_epoch=steps_per_epoch, epochs=epochs, warmup_steps=warmup_steps, **BASE
+        )
+        for epoch in range(epochs)
+        for step in range(steps_per_epoch)
+    ]
+    assert ours == pytest.approx(theirs, rel=1e-9, abs=1e-12)
+
+
+def test_a_warmup_longer_than_the_training_never_reaches_the_cosine():
+    rate = warmup_cosine(2, 9, steps_per_epoch=10, epochs=3, warmup_steps=100, **BASE)
+    assert rate == pytest.approx(3.5e-4 * (0.1 * 0.71 + 0.29))

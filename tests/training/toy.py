@@ -1,0 +1,82 @@
+"""A small method, store and trainer for tests of the loop: images are noise, networks tiny."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from pipeline.data.loading import Loader
+from pipeline.data.samplers import identity_batches
+from pipeline.data.transforms import Augmentation, Erasing
+from pipeline.training.loop import Trainer, TrainingParams
+from pipeline.training.method import Method, StepOutput
+from pipeline.training.workers import Workers
+
+CPU = torch.device("cpu")
+
+
+class Toy(Method):
+    """A convolution, BatchNorm and a classifier, with a memory of class means as state without gradient."""
+
+    def __init__(self, *, num_classes: int, groups: int, seed: int) -> None:
+        super().__init__()
+        self.network = nn.Sequential(
+            nn.Conv2d(3, 8, 3, stride=2), nn.BatchNorm2d(8), nn.ReLU(), nn.AdaptiveAvgPool2d(2), nn.Flatten(),
+            nn.Dropout(0.1), nn.Linear(32, num_classes),
+        )  # fmt: skip
+        self.register_buffer("memory", torch.zeros(num_classes, num_classes))
+        self.groups, self.seed = groups, seed
+
+    def batches(self, labels, epoch):
+        return identity_batches(
+            labels, groups=self.groups, identities=2, images=2, seed=self.seed, epoch=epoch
+        )
+
+    def forward(self, batch):
+        logits = self.network(batch.images)
+        loss = F.cross_entropy(logits, batch.labels)
+        pull = F.mse_loss(logits, self.memory[batch.labels])
+        return StepOutput(
+            loss + 0.1 * pull, {"identity": loss.detach(), "pull": pull.detach()}, {"logits": logits.detach()}
+        )
+
+    def after_step(self, labels, shared):
+        for label, logits in zip(labels.tolist(), shared["logits"], strict=True):
+            self.memory[label] = 0.9 * self.memory[label] + 0.1 * logits
+
+    def embedder(self):
+        return self.network
+
+
+def make_data(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Returns 48 noise images ``[48, 16, 8, 3]`` of 6 identities, and their labels."""
+    generator = np.random.default_rng(seed)
+    return generator.integers(0, 256, (48, 16, 8, 3), dtype=np.uint8), np.repeat(np.arange(6), 8)
+
+
+def make_trainer(
+    *, method: Method | None = None, groups: int = 4, epochs: int = 3, precision: str = "float64",
+    run_folder: Path | None = None, report=lambda metrics: None, kind: type[Trainer] = Trainer,
+    learning_rate: float = 1e-3,
+) -> Trainer:  # fmt: skip
+    images, labels = make_data()
+    torch.manual_seed(0)
+    dtype = torch.float64 if precision == "float64" else torch.float32
+    method = (method or Toy(num_classes=6, groups=groups, seed=3)).to(dtype)
+    augmentation = Augmentation(
+        seed=1, pad=2, flip=0.5, jitter=None, grayscale=0.0, patch=None,
+        erasing=Erasing(probability=0.5, area=(0.02, 0.33), aspect=(0.3, 3.3)),
+    )  # fmt: skip
+    params = TrainingParams(
+        epochs=epochs, learning_rate=learning_rate, final_learning_rate=1e-6, weight_decay=5e-4, warmup_steps=4,
+        warmup_factor=0.1, precision=precision, embedding_batch=16,
+    )  # fmt: skip
+    return kind(
+        name="toy", method=method, loader=Loader(images, np.ones(48), augmentation, CPU, dtype), labels=labels,
+        params=params, seed=5, precision=precision, device=CPU, workers=Workers.current(), run_folder=run_folder,
+        meta={"name": "toy"}, report=report,
+    )  # fmt: skip
