@@ -1,0 +1,106 @@
+"""Where a run comes from: the commit, the DVC stage and its data, the process that runs the pipeline."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import yaml
+
+CODE = (
+    "pipeline",
+    "stages",
+    "params.yaml",
+    "dvc.yaml",
+    "studies/dvc.yaml",
+    "constraints.txt",
+    "pyproject.toml",
+)
+"""What can move results: changes elsewhere (notes, dvc.lock, the README) do not make a commit dirty."""
+
+
+def git_state(root: Path) -> dict[str, str]:
+    """Returns ``{commit, dirty}``: the checked-out commit and whether code or parameters differ from it.
+
+    Both are ``unknown`` outside a git checkout, such as an unpacked source archive.
+    """
+
+    def git(*arguments: str) -> str:
+        answer = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=True)
+        return answer.stdout.strip()
+
+    try:
+        if Path(git("rev-parse", "--show-toplevel")) != root.resolve():
+            return {"commit": "unknown", "dirty": "unknown"}
+        return {
+            "commit": git("rev-parse", "HEAD"),
+            "dirty": str(bool(git("status", "--porcelain", "--", *CODE))).lower(),
+        }
+    except (OSError, subprocess.CalledProcessError):
+        return {"commit": "unknown", "dirty": "unknown"}
+
+
+def pipeline_process() -> dict[str, Any]:
+    """Returns ``{host, pid, started, name}`` of the ``dvc`` process above this one, else of this one."""
+    process = psutil.Process()
+    for above in process.parents():
+        try:
+            program = [Path(word).name for word in above.cmdline()[:3]]
+        except psutil.Error:
+            continue
+        if "dvc" in program:
+            process = above
+            break
+    started = process.create_time()
+    return {
+        "host": os.uname().nodename,
+        "pid": process.pid,
+        "started": started,
+        "name": os.environ.get("DVC_EXP_NAME") or time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(started)),
+    }
+
+
+def is_running(process: dict[str, Any]) -> bool:
+    """Returns whether ``process`` (of :func:`pipeline_process`) still lives on this host."""
+    if process["host"] != os.uname().nodename:
+        return False
+    try:
+        found = psutil.Process(process["pid"])
+        return found.status() != psutil.STATUS_ZOMBIE and abs(found.create_time() - process["started"]) < 1
+    except psutil.NoSuchProcess:
+        return False
+
+
+def dvc_hash(root: Path, path: str) -> str:
+    """Returns DVC's hash of ``path``, or of the stage output it lies in, or ``unknown``.
+
+    While a stage runs, ``dvc.lock`` is current for what earlier stages made and stale for the stage itself,
+    so only the outs of stages are looked at.
+    """
+    hashes = {}
+    for lock in (root / "dvc.lock", root / "studies" / "dvc.lock"):
+        for stage in _stages(lock).values():
+            hashes.update({out["path"]: str(out.get("md5", "unknown")) for out in stage.get("outs", [])})
+    for place in (Path(path), *Path(path).parents):
+        if place.as_posix() in hashes:
+            return hashes[place.as_posix()]
+    return "unknown"
+
+
+def dvc_outs(root: Path, address: str) -> dict[str, str]:
+    """Returns path -> DVC hash of what stage ``address`` (as in DVC_STAGE) made when it last ended well."""
+    file, _, name = address.rpartition(":")
+    lock = (root / (file or "dvc.yaml")).with_suffix(".lock")
+    outs = _stages(lock).get(name, {}).get("outs", [])
+    return {out["path"]: str(out.get("md5", "unknown")) for out in outs}
+
+
+def _stages(lock: Path) -> dict[str, Any]:
+    if not lock.is_file():
+        return {}
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    return (yaml.load(lock.read_text(), Loader=loader) or {}).get("stages", {})

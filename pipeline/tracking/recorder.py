@@ -1,0 +1,240 @@
+"""The recorder: one process per checkout that takes spools to MLflow while a pipeline runs, and then ends.
+
+Stages start it with a folder. ``python -m pipeline.tracking.recorder`` by hand sends whatever still waits.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import shutil
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from pipeline.tracking import provenance, spool
+from pipeline.tracking.store import Store, UnreachableError
+
+log = logging.getLogger("recorder")
+
+POLL_SECONDS = 0.2
+RETRY_SECONDS = 10.0
+SYSTEM_METRICS_SECONDS = 10.0
+
+QUIET = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
+}
+"""Environment for MLflow, where the user's own says nothing else."""
+
+
+class Child:
+    """One stage's spool: how far it has been taken to the store, and the run it became there."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.run: str | None = None
+        self.start: dict[str, Any] = {}
+        self.end: dict[str, Any] = {}
+        self._offset = 0
+
+    def forward(self, store: Store, parent: str) -> None:
+        """Takes what is new to the store; what fails on the way is taken again next time."""
+        if self.end:
+            return
+        is_alive = spool.is_held(self.path)
+        events, offset = spool.read(self.path, self._offset)
+        ends = [event for event in events if event["event"] == "end"]
+        if not is_alive and not ends:
+            ends = [{"event": "end", "status": "KILLED", "time": self.path.stat().st_mtime}]
+            events += ends
+        if not events:
+            return
+        if events[0]["event"] == "start":
+            self.start = events[0]
+        if self.start and self.run is None:
+            name = " ".join(filter(None, [self.start["stage"], self.start["name"]]))
+            tags, start = self.start["tags"], self.start["time"]
+            self.run = store.run("spool", self.path.stem, name=name, start=start, tags=tags, parent=parent)
+            self._tell(self.run)
+        if self.run:
+            store.send(self.run, events)
+        self._offset = offset
+        self.end = ends[0] if ends else {}
+
+    def excuse(self) -> None:
+        """Tells a stage that waits for its run's id not to."""
+        if self.run is None:
+            self._tell("")
+
+    def _tell(self, run: str) -> None:
+        unseen = self.path.with_suffix(".id.new")
+        unseen.write_text(run)
+        unseen.replace(self.path.with_suffix(".id"))
+
+
+class Pipeline:
+    """One execution of the pipeline: a folder of spools, and the run whose children their runs are."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.header: dict[str, Any] = json.loads((folder / "pipeline.json").read_text())
+        self.children: dict[str, Child] = {}
+        self.store: Store | None = None
+        self.run = ""
+        self.is_reachable = True
+        self.is_over = False
+        self.retry_at = 0.0
+
+    def forward(self) -> None:
+        """Takes what is new to the store; afterwards the folder is gone if the pipeline is over."""
+        self.is_over = not provenance.is_running(self.header["process"]) and not self._living()
+        for path in sorted(self.folder.glob("*.jsonl"), key=lambda path: path.stat().st_mtime_ns):
+            self.children.setdefault(path.stem, Child(path))
+        try:
+            if self.children and self.store is None:
+                self._open()
+            if self.store:
+                for child in self.children.values():
+                    child.forward(self.store, self.run)
+                if self.is_over:
+                    self._close(self.store)
+            if self.is_over:
+                shutil.rmtree(self.folder)
+            self.is_reachable = True
+        except UnreachableError as error:
+            log.warning("%s does not answer; its runs are kept and sent later: %s", self.header["uri"], error)
+            self.is_reachable, self.retry_at = False, time.monotonic() + RETRY_SECONDS
+        if not self.is_reachable:
+            self.excuse()
+
+    def excuse(self) -> None:
+        """Tells every stage that waits for its run's id not to."""
+        for path in self.folder.glob("*.jsonl"):
+            self.children.setdefault(path.stem, Child(path)).excuse()
+
+    def sample(self, values: dict[str, float]) -> None:
+        """Adds the state of the machine to what every living stage says."""
+        now = time.time()
+        for child in self._living():
+            if child.start and not child.end:
+                step = int((now - child.start["time"]) / SYSTEM_METRICS_SECONDS)
+                event = {"event": "metrics", "time": now, "step": step, "values": values, "system": True}
+                spool.append(child.path, event)
+
+    def _living(self) -> list[Child]:
+        children = [self.children.setdefault(path.stem, Child(path)) for path in self.folder.glob("*.jsonl")]
+        return [child for child in children if not child.end and spool.is_held(child.path)]
+
+    def _open(self) -> None:
+        process = self.header["process"]
+        self.store = store = Store(self.header["uri"], self.header["experiment"])
+        tags = {"host": process["host"], "pid": str(process["pid"])}
+        name, start = process["name"], process["started"]
+        self.run = store.run("pipeline", name, name=name, start=start, tags=tags, parent=None)
+
+    def _close(self, store: Store) -> None:
+        """Ends the run of the pipeline, and adds to each stage's run the DVC hashes of what it made."""
+        root = Path(self.header["root"])
+        for child in self.children.values():
+            if child.run and child.end["status"] == "FINISHED" and (stage := child.start["tags"]["dvc.stage"]):
+                store.tag(
+                    child.run,
+                    {f"dvc.out.{out}": md5 for out, md5 in provenance.dvc_outs(root, stage).items()},
+                )
+        bad = [child.end["status"] for child in self.children.values() if child.end["status"] != "FINISHED"]
+        end = max((child.end["time"] for child in self.children.values()), default=time.time())
+        store.end(self.run, bad[0] if bad else "FINISHED", end)
+
+
+class Machine:
+    """The state of this machine, under the names MLflow uses for it."""
+
+    def __init__(self) -> None:
+        from mlflow.system_metrics.metrics.gpu_monitor import GPUMonitor
+
+        psutil.cpu_percent()
+        self._gpus: GPUMonitor | None = None
+        with contextlib.suppress(ImportError, RuntimeError):
+            self._gpus = GPUMonitor()
+
+    def sample(self) -> dict[str, float]:
+        """Returns use of processors and memory, and of GPUs where there are any."""
+        memory = psutil.virtual_memory()
+        values = {
+            "cpu_utilization_percentage": psutil.cpu_percent(),
+            "system_memory_usage_megabytes": memory.used / 1e6,
+            "system_memory_usage_percentage": memory.percent,
+        }
+        if self._gpus:
+            self._gpus.collect_metrics()
+            values |= self._gpus.aggregate_metrics()
+            self._gpus.clear_metrics()
+        return {f"system/{name}": value for name, value in values.items()}
+
+
+def record(folder: Path) -> set[Path]:
+    """Forwards every pipeline in ``folder`` until all are over; returns those that could not be sent."""
+    pipelines: dict[Path, Pipeline] = {}
+    machine, sample_at = Machine(), 0.0
+    while True:
+        for header in folder.glob("*/pipeline.json"):
+            pipelines.setdefault(header.parent, Pipeline(header.parent))
+        if time.monotonic() >= sample_at:
+            sample_at = time.monotonic() + SYSTEM_METRICS_SECONDS
+            values = machine.sample()
+            for pipeline in pipelines.values():
+                pipeline.sample(values)
+        for pipeline in pipelines.values():
+            if time.monotonic() >= pipeline.retry_at:
+                pipeline.forward()
+            elif not pipeline.is_reachable:
+                pipeline.excuse()
+        pipelines = {path: pipeline for path, pipeline in pipelines.items() if path.is_dir()}
+        if all(pipeline.is_over for pipeline in pipelines.values()):
+            return set(pipelines)
+        time.sleep(POLL_SECONDS)
+
+
+def run(folder: Path) -> set[Path]:
+    """Records unless ``folder`` has a recorder already; returns what could not be sent."""
+    unsent: set[Path] = set()
+    while {header.parent for header in folder.glob("*/pipeline.json")} - unsent:
+        held = spool.hold(folder / "recorder.lock")
+        if held is None:
+            break
+        try:
+            unsent = record(folder)
+        finally:
+            spool.release(held)
+    return unsent
+
+
+def main() -> None:
+    """Runs the recorder of the folder given, or else sends what waits in this project."""
+    os.environ.pop("MLFLOW_RUN_ID", None)
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    logging.basicConfig(format="%(asctime)s %(message)s")
+    if len(sys.argv) > 1:
+        run(Path(sys.argv[1]))
+        return
+    from pipeline.tracking.runs import tracking_folder
+
+    folder = tracking_folder()
+    deadline = time.monotonic() + 2 * RETRY_SECONDS
+    while spool.is_held(folder / "recorder.lock") and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)
+    for unsent in run(folder):
+        print(f"not sent yet: {unsent}")
+
+
+if __name__ == "__main__":
+    main()

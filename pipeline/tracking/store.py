@@ -1,0 +1,188 @@
+"""MLflow's side of a spool. Everything here may be said twice without harm."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+Answer = TypeVar("Answer")
+
+log = logging.getLogger(__name__)
+
+BATCH = 1000
+"""Metrics in one request, MLflow's limit. Parameters: 100."""
+
+HOPELESS = {"INVALID_PARAMETER_VALUE", "BAD_REQUEST", "RESOURCE_ALREADY_EXISTS", "RESOURCE_DOES_NOT_EXIST"}
+"""Answers that will be the same next time: such an event is given up, all others wait for a better hour."""
+
+
+class UnreachableError(Exception):
+    """The store does not answer now; it may later."""
+
+
+class Store:
+    """One experiment of one tracking store. Its methods raise ``UnreachableError`` when it does not answer.
+
+    ``uri`` as in MLFLOW_TRACKING_URI. A new sqlite database is made on the way (5-9 s), its artifacts beside
+    it.
+    """
+
+    def __init__(self, uri: str, experiment: str):
+        import mlflow
+
+        mlflow.set_tracking_uri(uri)
+        self.client: MlflowClient = mlflow.MlflowClient(uri)
+        self.experiment: str = self._ask(self._experiment, uri, experiment)
+
+    def run(self, tag: str, value: str, *, name: str, start: float, tags: dict[str, str], parent: str | None) -> str:
+        """Returns the id of the run whose ``tag`` is ``value``, made if there is none, and running."""
+        return self._ask(self._run, tag, value, name, int(start * 1000), tags, parent)
+
+    def send(self, run: str, events: Sequence[dict[str, Any]]) -> None:
+        """Writes what a stage said to ``run``, the metrics in batches."""
+        said = [event for event in events if event["event"] == "metrics"]
+        metrics = [metric for event in said for metric in _metrics(event["values"], event["time"], event["step"])]
+        for first in range(0, len(metrics), BATCH):
+            batch = metrics[first : first + BATCH]
+            self._forgive("metrics", self.client.log_batch, run, metrics=batch, synchronous=True)
+        for event in events:
+            if event["event"] != "metrics":
+                self._forgive(event, getattr(self, f"_{event['event']}"), run, event)
+
+    def tag(self, run: str, tags: dict[str, str]) -> None:
+        """Adds ``tags`` to ``run``."""
+        from mlflow.entities import RunTag
+
+        self._forgive(
+            "tags",
+            self.client.log_batch,
+            run,
+            tags=[RunTag(*pair) for pair in tags.items()],
+            synchronous=True,
+        )
+
+    def end(self, run: str, status: str, time: float) -> None:
+        """Closes ``run``: ``FINISHED``, ``FAILED`` or ``KILLED``."""
+        self._forgive("end", self._end, run, {"status": status, "time": time})
+
+    def _ask(self, question: Callable[..., Answer], *arguments: Any, **named: Any) -> Answer:
+        try:
+            return question(*arguments, **named)
+        except Exception as error:
+            raise UnreachableError(str(error)) from error
+
+    def _forgive(self, what: Any, question: Callable[..., Any], *arguments: Any, **named: Any) -> None:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            self._ask(question, *arguments, **named)
+        except UnreachableError as error:
+            cause = error.__cause__
+            if not isinstance(cause, MlflowException) or cause.error_code not in HOPELESS:
+                raise
+            log.warning("given up: %s: %s", what, error)
+
+    def _experiment(self, uri: str, name: str) -> str:
+        from mlflow.exceptions import MlflowException
+
+        if found := self.client.get_experiment_by_name(name):
+            return found.experiment_id
+        file = uri.removeprefix("sqlite:///")
+        place = str(Path(file).parent / "mlartifacts") if file != uri else None
+        try:
+            return self.client.create_experiment(name, artifact_location=place)
+        except MlflowException:
+            if found := self.client.get_experiment_by_name(name):
+                return found.experiment_id
+            raise
+
+    def _run(self, tag: str, value: str, name: str, start: int, tags: dict[str, str], parent: str | None) -> str:
+        found: list[Run] = self.client.search_runs([self.experiment], f"tags.`{tag}` = '{value}'", max_results=1)
+        if found:
+            if found[0].info.status != "RUNNING":
+                self.client.update_run(found[0].info.run_id, status="RUNNING")
+            return found[0].info.run_id
+        tags = {**tags, tag: value, "mlflow.source.type": "LOCAL"}
+        if parent:
+            tags |= {"mlflow.parentRunId": parent, "mlflow.source.name": tags["command"]}
+            tags |= {"mlflow.source.git.commit": tags["git.commit"]}
+        return self.client.create_run(self.experiment, start, tags, name).info.run_id
+
+    def _start(self, run: str, event: dict[str, Any]) -> None:
+        from mlflow.entities import Param
+
+        params = [Param(key, value[:6000]) for key, value in event["params"].items()]
+        for first in range(0, len(params), 100):
+            self.client.log_batch(run, params=params[first : first + 100], synchronous=True)
+        self._inputs(run, event["inputs"], "training")
+
+    def _inputs(self, run: str, data_sets: list[dict[str, str]], context: str) -> None:
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        inputs = [
+            DatasetInput(
+                dataset=Dataset(data["name"], data["digest"], "dvc", data["name"]),
+                tags=[InputTag("mlflow.data.context", context)],
+            )
+            for data in data_sets
+        ]
+        if inputs:
+            self.client.log_inputs(run, inputs)
+
+    def _artifact(self, run: str, event: dict[str, Any]) -> None:
+        file = Path(event["path"])
+        if not file.is_file() or file.stat().st_mtime_ns != event["changed"]:
+            log.warning("given up: %s is no longer the file that was logged", file)
+            return
+        self.client.log_artifact(run, str(file))
+
+    def _model(self, run: str, event: dict[str, Any]) -> None:
+        import mlflow
+
+        digest = f"unknown {event['time']}" if event["digest"] == "unknown" else event["digest"]
+        wanted = f"tags.`dvc.hash` = '{digest}' AND name = '{event['name']}'"
+        found = self.client.search_logged_models([self.experiment], wanted, max_results=1)
+        model = found[0] if found else None
+        model = model or mlflow.create_external_model(
+            name=event["name"],
+            source_run_id=event["source_run"] or run,
+            tags={"checkpoint": event["folder"], "dvc.hash": digest},
+            experiment_id=self.experiment,
+        )
+        self._inputs(run, [event["data"]], "evaluation")
+        metrics = _metrics(event["metrics"], event["time"], 0, model=model.model_id, data=event["data"])
+        self.client.log_batch(run, metrics=metrics, synchronous=True)
+
+    def _end(self, run: str, event: dict[str, Any]) -> None:
+        self.client.set_terminated(run, event["status"], int(event["time"] * 1000))
+
+
+def _metrics(
+    values: dict[str, float],
+    time: float,
+    step: int,
+    *,
+    model: str | None = None,
+    data: dict[str, str] | None = None,
+) -> list[Any]:
+    from mlflow.entities import Metric
+
+    data = data or {"name": None, "digest": None}  # type: ignore[dict-item]
+    return [
+        Metric(
+            name,
+            value,
+            int(time * 1000),
+            step,
+            model_id=model,
+            dataset_name=data["name"],
+            dataset_digest=data["digest"],
+        )
+        for name, value in values.items()
+    ]
