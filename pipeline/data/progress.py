@@ -26,8 +26,6 @@ def in_threads(make: Callable[[Item], Made], items: Sequence[Item], *, workers: 
             if now - spoken > SECONDS_BETWEEN_LINES:
                 rate = len(made) / (now - begun)
                 left = (len(items) - len(made)) / rate
-                print(
-                    f"{what}: {len(made)} of {len(items)}, {rate:.0f}/s, {left:.0f} s left", file=sys.stderr
-                )
+                print(f"{what}: {len(made)} of {len(items)}, {rate:.0f}/s, {left:.0f} s left", file=sys.stderr)
                 spoken = now
     return made

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ def build(table: pd.DataFrame, source: Path, folder: Path, *, height: int, width
     meta = {
         "height": height,
         "width": width,
-        "counts": image_table.counts(table),
+        "counts": asdict(image_table.count(table)),
         "fingerprint": image_table.fingerprint(table),
     }
     (partial / META_FILE).write_text(json.dumps(meta, indent=2, sort_keys=True) + "\n")
@@ -81,9 +82,7 @@ class ImageStore:
                 f"got {self.images.dtype} {list(self.images.shape)}: build the store again"
             )
         if self.meta["fingerprint"] != image_table.fingerprint(self.table):
-            raise ValueError(
-                f"{folder}: meta.json is of another table than {TABLE_FILE}: build the store again"
-            )
+            raise ValueError(f"{folder}: meta.json is of another table than {TABLE_FILE}: build the store again")
 
 
 def _open_array(path: Path) -> np.ndarray:

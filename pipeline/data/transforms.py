@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
@@ -19,6 +21,7 @@ STD = (0.229 * 255, 0.224 * 255, 0.225 * 255)
 
 ATTEMPTS = 10
 """Boxes drawn until one fits, as torchvision's RandomErasing does; when none of them fits, none is used."""
+BOX_DRAWS = 3 + 2 * ATTEMPTS
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 Range = Annotated[tuple[float, float], Field(strict=False)]
@@ -35,7 +38,7 @@ class ColourJitter(Record):
 
 
 class Erasing(Record):
-    """A box of the mean colour: ``area`` a share of the image, ``aspect`` height by width."""
+    """A box of the mean colour: ``area`` a share of the image, ``aspect`` height / width."""
 
     probability: Probability
     area: Range
@@ -109,9 +112,9 @@ class Augmentation:
         if self.grayscale:
             images = torch.where(_chosen(draw("grayscale", 1), self.grayscale), _luminance(images), images)
         if self.erasing:
-            images = erase(images, self.erasing, draw("erasing", 3 + 2 * ATTEMPTS))
+            images = erase(images, self.erasing, draw("erasing", BOX_DRAWS))
         if self.patch and len(images) > 1:
-            images = paste(images, self.patch, draw("patch", 7 + 2 * ATTEMPTS))
+            images = paste(images, self.patch, draw("patch", BOX_DRAWS + 4))
         return images
 
 
@@ -135,51 +138,39 @@ def crop_and_flip(images: Tensor, pad: int, flip: float, crop_draws: Tensor, fli
 
 
 def erase(images: Tensor, params: Erasing, draws: Tensor) -> Tensor:
-    """Returns ``images``, some with a box of the mean colour.
+    """Returns ``images``, some with a box of the mean colour; ``draws`` is ``[B, BOX_DRAWS]``.
 
-    Source: Zhong et al., "Random Erasing Data Augmentation", AAAI 2020, with torchvision's ``RandomErasing``
-    for the draws: up to ten boxes, the first one smaller than the image in both directions.
+    Source: Zhong et al., "Random Erasing Data Augmentation", AAAI 2020; torchvision's ``RandomErasing`` for the draws.
     """
-    height, width = images.shape[-2:]
-    low, high = (float(np.log(bound)) for bound in params.aspect)
-    aspect = torch.exp(low + (high - low) * draws[:, 3 + ATTEMPTS :])
-    box_height, box_width, fits = _first_fitting(
-        params.area, draws[:, 3 : 3 + ATTEMPTS], aspect, height, width
-    )
-    top, left = _place(draws[:, 1], height - box_height), _place(draws[:, 2], width - box_width)
-    inside = _box(top, left, box_height, box_width, height, width)
-    inside &= (_chosen(draws[:, :1], params.probability).flatten() & fits).view(-1, 1, 1, 1)
+    low, high = (math.log(bound) for bound in params.aspect)
+    aspects = torch.exp(low + (high - low) * draws[:, 3 + ATTEMPTS : BOX_DRAWS])
+    box = _draw_boxes(images, params.probability, params.area, aspects, draws)
     mean = torch.tensor(MEAN, dtype=images.dtype, device=images.device).view(3, 1, 1)
-    return torch.where(inside, mean, images)
+    return torch.where(box.inside, mean, images)
 
 
 def paste(images: Tensor, params: RandomPatch, draws: Tensor) -> Tensor:
-    """Returns ``images``, some with a box cut out of another image of the group as it was before.
+    """Returns ``images``, some with a box of another image of the group, taken before any was pasted.
 
-    Source: Zhou et al., "Omni-Scale Feature Learning", ICCV 2019; fast-reid's ``RandomPatch``.
-    Differs: patches come from the other images of the same group, because the reference's pool of the last
-    1,000 patches of one loader process can be rebuilt neither by a resumed run nor by another number of
-    workers; hence no wait for the first 100 patches; up to ten boxes are tried instead of a hundred.
+    ``draws`` is ``[B, BOX_DRAWS + 4]``.
+
+    Source: Zhou et al., "Omni-Scale Feature Learning for Person Re-Identification", ICCV 2019; fast-reid's
+    ``RandomPatch`` in github.com/KuilongCui/MDPR at 89d9737.
+    Differs: patches come from the other images of the same group, because the reference's pool of the last 1,000
+    patches of one loader process can be rebuilt neither by a resumed run nor by another number of workers; hence no
+    wait for the first 100 patches; 10 boxes are tried instead of 100; a patch has the size of the box it fills.
     """
-    height, width = images.shape[-2:]
-    size = len(images)
+    size, _, height, width = images.shape
     low, high = params.aspect
-    aspect = low + (high - low) * draws[:, 7 + ATTEMPTS :]
-    box_height, box_width, fits = _first_fitting(
-        params.area, draws[:, 7 : 7 + ATTEMPTS], aspect, height, width
-    )
-    top, left = _place(draws[:, 1], height - box_height), _place(draws[:, 2], width - box_width)
-    source_top, source_left = _place(draws[:, 3], height - box_height), _place(draws[:, 4], width - box_width)
-    here = torch.arange(size, device=images.device)
-    source = (here + 1 + (draws[:, 5] * (size - 1)).long()) % size
-
-    ys = torch.arange(height, device=images.device) + (source_top - top)[:, None]
-    xs = torch.arange(width, device=images.device) - left[:, None]
-    xs = torch.where(draws[:, 6:7] < params.flip, box_width[:, None] - 1 - xs, xs) + source_left[:, None]
-    inside = _box(top, left, box_height, box_width, height, width)
-    inside &= (_chosen(draws[:, :1], params.probability).flatten() & fits).view(-1, 1, 1, 1)
+    aspects = low + (high - low) * draws[:, 3 + ATTEMPTS : BOX_DRAWS]
+    box = _draw_boxes(images, params.probability, params.area, aspects, draws)
+    other, down, right, mirror = draws[:, BOX_DRAWS:].unbind(dim=1)
+    source = (torch.arange(size, device=images.device) + 1 + (other * (size - 1)).long()) % size
+    ys = box.ys + _place(down, height - box.height)[:, None]
+    xs = torch.where(mirror[:, None] < params.flip, box.width[:, None] - 1 - box.xs, box.xs)
+    xs = xs + _place(right, width - box.width)[:, None]
     patches = _take(images[source], ys.clamp(0, height - 1), xs.clamp(0, width - 1))
-    return torch.where(inside, patches, images)
+    return torch.where(box.inside, patches, images)
 
 
 def jitter(images: Tensor, params: ColourJitter, draws: Tensor) -> Tensor:
@@ -195,9 +186,7 @@ def jitter(images: Tensor, params: ColourJitter, draws: Tensor) -> Tensor:
         for index, strength in enumerate(strengths)
     ]
     changed = (images * factors[0]).clamp_(0, 255)
-    changed = torch.lerp(_luminance(changed).mean(dim=(2, 3), keepdim=True), changed, factors[1]).clamp_(
-        0, 255
-    )
+    changed = torch.lerp(_luminance(changed).mean(dim=(2, 3), keepdim=True), changed, factors[1]).clamp_(0, 255)
     changed = torch.lerp(_luminance(changed), changed, factors[2]).clamp_(0, 255)
     if params.hue:
         changed = _turn_hue(changed, (params.hue * (2 * draws[:, 4] - 1)).to(images.dtype).view(-1, 1, 1))
@@ -214,25 +203,36 @@ def _place(draws: Tensor, room: Tensor) -> Tensor:
     return (draws * (room + 1)).long()
 
 
-def _first_fitting(
-    area: Range, area_draws: Tensor, aspect: Tensor, height: int, width: int
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Returns height, width and fit ``[B]`` of the first box that is smaller than the image both ways."""
-    pixels = (area[0] + (area[1] - area[0]) * area_draws) * (height * width)
-    heights, widths = (pixels * aspect).sqrt().round().long(), (pixels / aspect).sqrt().round().long()
+@dataclass
+class _Boxes:
+    """One box in each image: ``height``, ``width`` ``[B]``; rows ``ys`` ``[B, H]`` and columns ``xs`` ``[B, W]`` of the
+    image counted from the box's corner; ``inside`` ``[B, 1, H, W]``, nowhere where no box was chosen or fits.
+    """
+
+    height: Tensor
+    width: Tensor
+    ys: Tensor
+    xs: Tensor
+    inside: Tensor
+
+
+def _draw_boxes(images: Tensor, probability: float, area: Range, aspects: Tensor, draws: Tensor) -> _Boxes:
+    """Returns of each image the first drawn box that is smaller than the image both ways, anywhere in it.
+
+    ``aspects`` is height / width, ``[B, ATTEMPTS]``. Draws: whether, top, left, then an area for each attempt.
+    """
+    height, width = images.shape[-2:]
+    pixels = (area[0] + (area[1] - area[0]) * draws[:, 3 : 3 + ATTEMPTS]) * (height * width)
+    heights, widths = (pixels * aspects).sqrt().round().long(), (pixels / aspects).sqrt().round().long()
     fitting = (heights < height) & (widths < width)
     first = fitting.long().argmax(dim=1, keepdim=True)
-    fits = fitting.any(dim=1)
-    return heights.gather(1, first).squeeze(1), widths.gather(1, first).squeeze(1), fits
-
-
-def _box(top: Tensor, left: Tensor, box_height: Tensor, box_width: Tensor, height: int, width: int) -> Tensor:
-    """Returns masks ``[B, 1, H, W]`` of the boxes' pixels."""
-    ys = torch.arange(height, device=top.device) - top[:, None]
-    xs = torch.arange(width, device=top.device) - left[:, None]
-    rows = (ys >= 0) & (ys < box_height[:, None])
-    columns = (xs >= 0) & (xs < box_width[:, None])
-    return (rows[:, :, None] & columns[:, None, :])[:, None]
+    box_height, box_width = heights.gather(1, first), widths.gather(1, first)
+    ys = torch.arange(height, device=images.device) - _place(draws[:, 1:2], height - box_height)
+    xs = torch.arange(width, device=images.device) - _place(draws[:, 2:3], width - box_width)
+    rows, columns = (ys >= 0) & (ys < box_height), (xs >= 0) & (xs < box_width)
+    used = (draws[:, :1] < probability) & fitting.any(dim=1, keepdim=True)
+    inside = (rows & used)[:, None, :, None] & columns[:, None, None, :]
+    return _Boxes(box_height.squeeze(1), box_width.squeeze(1), ys, xs, inside)
 
 
 def _take(images: Tensor, ys: Tensor, xs: Tensor) -> Tensor:
@@ -259,7 +259,5 @@ def _turn_hue(images: Tensor, turn: Tensor) -> Tensor:
         (green - blue) / safe,
         torch.where(value == green, 2 + (blue - red) / safe, 4 + (red - green) / safe),
     )
-    sector = (
-        torch.tensor((5.0, 3.0, 1.0), device=images.device).view(3, 1, 1) + (hue + 6 * turn)[:, None]
-    ) % 6
+    sector = (torch.tensor((5.0, 3.0, 1.0), device=images.device).view(3, 1, 1) + (hue + 6 * turn)[:, None]) % 6
     return value[:, None] - chroma[:, None] * torch.minimum(sector, 4 - sector).clamp(0, 1)

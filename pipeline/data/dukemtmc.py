@@ -1,0 +1,40 @@
+"""DukeMTMC-reID: 1,404 persons seen by 8 cameras of a campus, 408 by one. Withdrawn by its makers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from pipeline.data import market_layout
+from pipeline.data.location import advice
+from pipeline.data.table import Counts
+
+PUBLISHED = Counts(
+    train_images=16_522,
+    train_identities=702,
+    query_images=2_228,
+    query_identities=702,
+    gallery_images=17_661,
+    gallery_identities=1_110,
+)
+"""The 408 distractors of the gallery have identities of their own, each seen by one camera."""
+
+ADVICE = advice(
+    "dukemtmc",
+    "DukeMTMC-reID",
+    "It was withdrawn by its makers (Duke University, 2019): there is nobody left to ask, and copies from elsewhere "
+    "should be left alone. Who holds a lawful copy from before gives the folder DukeMTMC-reID, "
+    "which holds bounding_box_train, query and bounding_box_test.",
+)
+
+
+def read(folder: Path, *, counts: Counts | None) -> pd.DataFrame:
+    """Returns the image table of an unpacked ``DukeMTMC-reID``; it has no junk boxes.
+
+    ``counts`` is ``PUBLISHED``, or None for a part of it.
+
+    Raises:
+        DataError: with all that is wrong, in one list.
+    """
+    return market_layout.read(folder, num_cameras=8, counts=counts, has_junk=False, advice=ADVICE)
