@@ -45,11 +45,7 @@ class EmbeddingHead(nn.Module):
         self.neck = BNNeck(channels)
         self.classifier = CosineClassifier(channels, num_classes)
 
-    def embed(self, maps: Tensor) -> Tensor:
-        """Returns the embeddings alone, ``[B, C]``."""
-        return self.neck(self.pool(maps))
-
     def forward(self, maps: Tensor) -> HeadOutput:
         """Returns embeddings and cosines to the class weights."""
-        vector = self.embed(maps)
+        vector = self.neck(self.pool(maps))
         return HeadOutput(vector, self.classifier(vector))

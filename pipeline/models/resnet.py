@@ -52,9 +52,7 @@ class Block(nn.Module):
         self.relu = nn.ReLU(inplace=True)
         self.downsample: nn.Module | None = None
         if stride != 1 or channels != out:
-            self.downsample = nn.Sequential(
-                nn.Conv2d(channels, out, 1, stride=stride, bias=False), nn.BatchNorm2d(out)
-            )
+            self.downsample = nn.Sequential(nn.Conv2d(channels, out, 1, stride=stride, bias=False), nn.BatchNorm2d(out))
 
     def residual(self, maps: Tensor) -> Tensor:
         """Returns what the block adds to its shortcut."""
@@ -109,9 +107,7 @@ BLOCKS: dict[int, tuple[type[Block], tuple[int, int, int, int]]] = {
 }
 
 
-def make_layer(
-    block: type[Block], count: int, channels: int, planes: int, *, stride: int, ibn: bool
-) -> nn.Sequential:
+def make_layer(block: type[Block], count: int, channels: int, planes: int, *, stride: int, ibn: bool) -> nn.Sequential:
     """Returns ``count`` blocks in a row, the first of which has the stride."""
     blocks = [block(channels, planes, stride, ibn)]
     blocks += [block(planes * block.expansion, planes, 1, ibn) for _ in range(1, count)]
