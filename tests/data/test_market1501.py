@@ -1,0 +1,119 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from pipeline.data.market1501 import PUBLISHED, read
+from pipeline.data.table import Counts, DataError
+
+TRAIN = "bounding_box_train/0002_c1s1_000451_03.jpg"
+Jpeg = Callable[..., None]
+
+
+def problems(folder: Path, counts: Counts | None = None) -> list[str]:
+    with pytest.raises(DataError) as error:
+        read(folder, counts=counts)
+    return error.value.problems
+
+
+def test_the_folders_become_train_query_and_gallery(market: Path) -> None:
+    table = read(market, counts=None)
+    assert table["role"].tolist() == ["train"] * 3 + ["query"] * 2 + ["gallery"] * 4
+    assert table["split"].tolist() == ["train"] * 3 + ["test"] * 6
+    first = table.iloc[0]
+    assert (first.path, first.person_id, first.camera_id, first.modality) == (TRAIN, 2, 1, "visible")
+    assert (first.width, first.height, len(first.sha256)) == (16, 32, 64)
+
+
+def test_junk_is_dropped_and_distractors_are_kept(market: Path) -> None:
+    gallery = read(market, counts=None).query("role == 'gallery'")
+    assert gallery["person_id"].tolist() == [0, 1, 1, 3]
+
+
+def test_counts_are_held_against_the_published_ones(market: Path) -> None:
+    assert read(market, counts=Counts(3, 2, 2, 2, 4, 2)) is not None
+    found = problems(market, counts=PUBLISHED)
+    assert "train images: 12,936 published, 3 here" in found
+    assert "gallery identities: 750 published, 2 here" in found
+    assert len(found) == 6
+
+
+def test_data_that_is_not_there_says_how_to_get_it(tmp_path: Path) -> None:
+    (message,) = problems(tmp_path / "market1501")
+    for part in ("never downloaded", "Liang Zheng", "data/raw/market1501", "REID_DATA_MARKET1501", "REID_DATA"):
+        assert part in message
+
+
+def test_the_parent_or_a_part_of_the_folder_names_the_right_one(market: Path) -> None:
+    (message,) = problems(market.parent)
+    assert f"{market} has them: give that" in message
+    (message,) = problems(market / "query")
+    assert f"{market} has them: give that" in message
+
+
+def test_a_missing_part_is_named(market: Path) -> None:
+    (market / "bounding_box_train").rename(market / "train")
+    (message,) = problems(market)
+    assert "bounding_box_train not there" in message
+    assert "never downloaded" in message
+
+
+def test_a_renamed_file_is_named(market: Path) -> None:
+    (market / TRAIN).rename(market / "bounding_box_train" / "person two.jpg")
+    (message,) = problems(market)
+    assert "bounding_box_train/person two.jpg: not named as <identity, 4 digits>_c<camera>" in message
+
+
+@pytest.mark.parametrize("share", [0.2, 0.95])
+def test_a_truncated_jpeg_is_named(market: Path, share: float) -> None:
+    content = (market / TRAIN).read_bytes()
+    (market / TRAIN).write_bytes(content[: int(len(content) * share)])
+    (message,) = problems(market)
+    assert message.startswith(f"{TRAIN}: not a readable image, truncated or damaged")
+
+
+def test_an_empty_file_is_named(market: Path) -> None:
+    (market / TRAIN).write_bytes(b"")
+    (message,) = problems(market)
+    assert message.startswith(f"{TRAIN}: not a readable image")
+
+
+def test_a_png_named_jpg_is_named(market: Path) -> None:
+    Image.new("RGB", (16, 32)).save(market / TRAIN, format="PNG")
+    assert problems(market) == [f"{TRAIN}: named .jpg but holds a PNG image"]
+
+
+def test_an_identity_in_train_and_test_is_named_once(market: Path, jpeg: Jpeg) -> None:
+    for name in ("0001_c1s1_000001_01.jpg", "0001_c3s1_000002_01.jpg"):
+        jpeg(market / "bounding_box_train" / name)
+    (message,) = problems(market)
+    assert "person_id 1 is in both train and test: bounding_box_train/0001_c1s1_000001_01.jpg, query/" in message
+
+
+def test_a_camera_out_of_range_is_named(market: Path, jpeg: Jpeg) -> None:
+    jpeg(market / "query" / "0001_c7s1_000001_01.jpg")
+    (message,) = problems(market)
+    assert "query/0001_c7s1_000001_01.jpg: camera_id outside 1..6" in message
+
+
+def test_junk_outside_the_gallery_is_named(market: Path, jpeg: Jpeg) -> None:
+    jpeg(market / "query" / "-1_c1s1_000001_01.jpg")
+    (message,) = problems(market)
+    assert "query/-1_c1s1_000001_01.jpg: person_id below 0" in message
+
+
+def test_all_problems_come_in_one_list(market: Path, jpeg: Jpeg) -> None:
+    (market / TRAIN).write_bytes(b"\xff\xd8\xff")
+    jpeg(market / "query" / "unnamed.jpg")
+    jpeg(market / "query" / "0001_c9s1_000001_01.jpg")
+    jpeg(market / "bounding_box_test" / "0007_c1s1_000001_01.jpg")
+    found = problems(market, counts=Counts(3, 2, 2, 2, 4, 2))
+    for part in ("not a readable image", "unnamed.jpg", "camera_id outside", "both train and test", "query images: 2"):
+        assert len([line for line in found if part in line]) == 1, part
+
+
+def test_empty_folders_are_no_data_set(tmp_path: Path) -> None:
+    for name in ("bounding_box_train", "query", "bounding_box_test"):
+        (tmp_path / name).mkdir()
+    assert problems(tmp_path) == ["no images"]
