@@ -1,0 +1,62 @@
+# make repro | make test: each sets up everything it needs, then does its job.
+
+BIN := .venv/bin
+PORT ?= 5000
+
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export RAY_USAGE_STATS_ENABLED := 0
+export RAY_ENABLE_UV_RUN_RUNTIME_ENV := 0
+export MLFLOW_DISABLE_TELEMETRY := true
+export DVC_NO_ANALYTICS := 1
+
+.PHONY: help setup repro test test-all lint ui bench
+.DEFAULT_GOAL := help
+
+help: ## say what there is to make
+	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/make \1	\2/' | expand -t 16
+
+setup: .venv/.ready ## make .venv with the exact versions of constraints.txt (about 7 GB)
+
+# The first interpreter that is there and new enough.
+FIND_PYTHON = for python in $(PYTHON) python3.11 python3 python3.12 python3.13; do \
+	if $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then echo $$python; break; fi; done
+
+.venv/.ready: constraints.txt pyproject.toml
+	@echo "Setting up .venv: takes some minutes and about 7 GB of disk, most of it PyTorch's GPU libraries;" \
+		"free here: $$(df -Ph . | awk 'NR == 2 {print $$4}')."
+	@python=$$($(FIND_PYTHON)); \
+	if [ -z "$$python" ]; then \
+		echo "error: no Python 3.11 or newer found; install one, or name it: make setup PYTHON=/path/to/python3" >&2; \
+		exit 1; \
+	fi; \
+	[ -x $(BIN)/python ] || $$python -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@# An unpacked source archive has no .git; DVC refuses to work there unless told so.
+	@[ -e .git ] || $(BIN)/dvc config --local core.no_scm true
+	@touch $@
+
+repro: setup ## run the default pipeline, from images to the result table
+	@dvc repro
+	@python -m pipeline.tracking.recorder
+	@cat artifacts/tables/results.md
+	@echo
+	@echo "tables and figures: artifacts/tables/   runs: make ui (mlflow.db)   parameters: params.yaml"
+
+test: setup ## run the test suite, without the slow tests
+	@pytest
+
+test-all: setup ## run the test suite with the slow tests
+	@pytest -m "not gpu"
+
+lint: setup ## check style, types and import rules
+	@ruff check .
+	@ruff format --check .
+	@mypy
+	@lint-imports
+
+ui: setup ## show the recorded runs in a browser, on this machine only
+	@python -m pipeline.tracking.recorder
+	@mlflow ui --backend-store-uri sqlite:///$(CURDIR)/mlflow.db --host 127.0.0.1 --port $(PORT) --workers 1
+
+bench: setup ## time what benchmarks/ times
+	@for script in benchmarks/*.py; do echo "== $$script"; python $$script || exit 1; done
