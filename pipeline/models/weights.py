@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -76,17 +77,19 @@ def read_state(path: Path) -> dict[str, Tensor]:
             with torch.serialization.safe_globals(NUMPY_SCALARS):
                 state = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        raise WeightsError(f"{path} is not a torch file of tensors, numbers and text alone: {error}") from None
+        found = re.search(r"GLOBAL (\S+)", str(error))
+        culprit = found.group(1) if found else "unreadable content"
+        raise WeightsError(f"{path} is not a file of tensors, numbers and text alone: it has {culprit}") from None
     except Exception as error:  # both libraries raise many kinds for a damaged file
         raise WeightsError(f"{path} is neither a safetensors nor a torch file, or is damaged: {error}") from error
     for wrapper in ("model", "state_dict"):
         if isinstance(state, dict) and isinstance(state.get(wrapper), Mapping):
             state = state[wrapper]
     tensors = state.items() if isinstance(state, Mapping) else ()
-    found = {str(name): tensor for name, tensor in tensors if isinstance(tensor, Tensor)}
-    if not found:
+    named = {str(name): tensor for name, tensor in tensors if isinstance(tensor, Tensor)}
+    if not named:
         raise WeightsError(f"{path} holds no tensors by name: expected a state_dict")
-    return {name.removeprefix("module."): tensor for name, tensor in found.items()}
+    return {name.removeprefix("module."): tensor for name, tensor in named.items()}
 
 
 def imagenet(architecture: str) -> dict[str, Tensor]:

@@ -8,6 +8,7 @@ import torch
 from pipeline.data.loading import Batch
 from pipeline.methods.mdpr import MDPR, MDPRParams
 from pipeline.models.mdpr_names import mdpr_from_authors, mdpr_to_authors
+from pipeline.models.weights import load_network, read_state
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 REFERENCE = json.loads((GOLDEN / "mdpr_network_small.json").read_text())
@@ -155,6 +156,21 @@ def test_evaluation_equals_the_authors(method, probed, rules):
     assert len(names) == 26
     for name in names:
         assert_equal(probed[name], EXPECTED[f"eval/{name}"])
+
+
+def test_a_checkpoint_file_of_the_authors_gives_their_feature(tmp_path, rules, authors_state):
+    torch.save({"model": authors_state, "iteration": 1}, tmp_path / "model_final.pth")
+    method = MDPR(PARAMS, num_classes=4, height=64, width=32, seed=0).double().eval()
+    left_out = load_network(method.network, mdpr_from_authors(read_state(tmp_path / "model_final.pth")))
+    assert left_out == [f"heads.{name}.classifier.weight" for name in method.network.heads]
+    with torch.no_grad():
+        feature = method.embedder()(normalised(rules, REFERENCE["input"]["shape"]))
+    assert_equal(feature.numpy(), EXPECTED["eval/feature"])
+
+
+def test_names_of_another_network_are_refused():
+    with pytest.raises(ValueError, match="1 tensors are not MDPR's, among them layer9.weight"):
+        mdpr_from_authors({"layer9.weight": torch.zeros(1)})
 
 
 def test_unequal_stripes_of_an_odd_map_equal_the_authors(method, rules):

@@ -1,0 +1,35 @@
+import torch
+from torch.nn import functional as F
+
+from pipeline.models.heads import CosineClassifier, EmbeddingHead
+from pipeline.models.necks import BNNeck
+from pipeline.models.pooling import GeMPool
+
+
+def test_a_neck_never_shifts():
+    neck = BNNeck(4)
+    assert not neck.bias.requires_grad
+    assert not neck.bias.any()
+    torch.testing.assert_close(neck(torch.randn(8, 4) + 3).mean(dim=0), torch.zeros(4), atol=1e-6, rtol=0)
+
+
+def test_scores_are_cosines_to_the_class_weights():
+    classifier = CosineClassifier(6, 5)
+    vectors = torch.randn(3, 6)
+    expected = F.cosine_similarity(vectors[:, None], classifier.weight[None], dim=2)
+    torch.testing.assert_close(classifier(vectors), expected)
+
+
+def test_autocast_does_not_round_cosines():
+    classifier = CosineClassifier(64, 5)
+    vectors = torch.randn(3, 64)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        rounded = classifier(vectors)
+    assert torch.equal(rounded, classifier(vectors))
+
+
+def test_the_head_embeds_after_its_neck():
+    head = EmbeddingHead(6, 5, pool=GeMPool())
+    output = head(torch.rand(3, 6, 4, 2))
+    assert (output.vector.shape, output.cosines.shape) == ((3, 6), (3, 5))
+    torch.testing.assert_close(output.vector.mean(dim=0), torch.zeros(6), atol=1e-4, rtol=0)
