@@ -41,16 +41,12 @@ class MutualDistillationLoss(nn.Module):
             answers, targets = logits, logits
         elif self.form == "predictor_cosine":
             if predictions is None:
-                raise ValueError(
-                    "predictor_cosine compares predictions, got none: build the network with predictors"
-                )
+                raise ValueError("predictor_cosine compares predictions, got none: build the network with predictors")
             answers, targets = predictions, vectors
         else:
             answers, targets = vectors, vectors
         first, second = targets
-        return 0.5 * (
-            self._distance(answers[0], second.detach()) + self._distance(answers[1], first.detach())
-        )
+        return 0.5 * (self._distance(answers[0], second.detach()) + self._distance(answers[1], first.detach()))
 
     def _distance(self, answer: Tensor, target: Tensor) -> Tensor:
         if self.form == "mse":

@@ -12,7 +12,8 @@ class TripletLoss(nn.Module):
 
     ``mean_i [d(i, p_i) - d(i, n_i) + margin]_+`` over the batch, with ``p_i`` the farthest image of the same
     identity (``i`` itself if it is alone), ``n_i`` the nearest of another one, and ``d`` the Euclidean
-    distance of the embeddings as they come. A margin of 0 means the soft margin, ``log(1 + exp(d(i, p_i) - d(i, n_i)))``.
+    distance of the embeddings as they come. A margin of 0 means the soft margin,
+    ``mean_i log(1 + exp(d(i, p_i) - d(i, n_i)))``.
     An image without any negative in its batch adds 0.
 
     Source: Hermans et al., "In Defense of the Triplet Loss" (2017); fast-reid c9bc3ce, ``triplet_loss``.

@@ -169,7 +169,7 @@ def test_a_checkpoint_file_of_the_authors_gives_their_feature(tmp_path, rules, a
 
 
 def test_names_of_another_network_are_refused():
-    with pytest.raises(ValueError, match="1 tensors are not MDPR's, among them layer9.weight"):
+    with pytest.raises(ValueError, match=r"1 tensors are not MDPR's, among them layer9\.weight"):
         mdpr_from_authors({"layer9.weight": torch.zeros(1)})
 
 
