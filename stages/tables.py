@@ -1,0 +1,34 @@
+"""Makes the result tables from every metrics.json: ``python -m stages.tables [--readme README.md]``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from pipeline.tables.published import read_published
+from pipeline.tables.render import build_tables, replace_readme_block, to_latex, to_markdown, to_text
+from pipeline.tables.results import collect, read_csv, write_csv
+
+RESULTS, TABLES = Path("artifacts/evaluate"), Path("artifacts/tables")
+
+
+def main() -> None:
+    """Writes results.csv, results.md and results.tex and prints the tables; or puts them into the README."""
+    parser = argparse.ArgumentParser(description="Make the result tables.")
+    parser.add_argument("--readme", type=Path, help="only replace the result block of this file, from results.csv")
+    readme: Path | None = parser.parse_args().readme
+    if readme is None:
+        results = collect(RESULTS)
+        write_csv(results, TABLES / "results.csv")
+    tables = build_tables(read_csv(TABLES / "results.csv"), read_published())
+    if readme is not None:
+        readme.write_text(replace_readme_block(readme.read_text(), to_markdown(tables)))
+        return
+    (TABLES / "results.md").write_text(to_markdown(tables))
+    (TABLES / "results.tex").write_text(to_latex(tables))
+    print(to_text(tables))
+    print(f"tables: {TABLES}/results.csv, results.md, results.tex    runs: make ui")
+
+
+if __name__ == "__main__":
+    main()

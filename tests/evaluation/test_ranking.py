@@ -1,0 +1,287 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from pipeline.evaluation.ranking import Ranking, rank_distances, rank_embeddings
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "market_protocol.npz"
+
+
+def oracle(distances, query_ids, gallery_ids, query_cameras, gallery_cameras):
+    """The protocol as its text says it: sort every gallery, wrong images first among equals, walk down."""
+    rows = []
+    for query, (identity, camera) in enumerate(zip(query_ids, query_cameras, strict=True)):
+        kept = [
+            (distances[query][row], gallery_ids[row] == identity)
+            for row in range(len(gallery_ids))
+            if not (gallery_ids[row] == identity and gallery_cameras[row] == camera)
+        ]
+        places = [place for place, (_, is_match) in enumerate(sorted(kept), 1) if is_match]
+        precisions = [hits / place for hits, place in enumerate(places, 1)]
+        rows.append((np.mean(precisions), len(places) / places[-1], places[0]) if places else (np.nan, np.nan, 0))
+    return tuple(np.array(column) for column in zip(*rows, strict=True))
+
+
+def assert_equals_oracle(ranking: Ranking, expected) -> None:
+    np.testing.assert_allclose(ranking.average_precision, expected[0], rtol=1e-13)
+    np.testing.assert_allclose(ranking.inverse_negative_penalty, expected[1], rtol=1e-13)
+    np.testing.assert_array_equal(ranking.first_match, expected[2])
+    np.testing.assert_array_equal(ranking.is_valid, np.asarray(expected[2]) > 0)
+
+
+def assert_same(one: Ranking, two: Ranking) -> None:
+    for name in ("average_precision", "inverse_negative_penalty", "first_match", "is_valid"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(two, name))
+
+
+@st.composite
+def cases(draw):
+    """Few ids, few cameras, few values: ties, duplicates, queries without a match and single images are common."""
+    num_query, num_gallery = draw(st.integers(1, 6)), draw(st.integers(1, 14))
+    columns = draw(st.integers(1, 3))
+
+    def integers(count, low, high):
+        return np.array(draw(st.lists(st.integers(low, high), min_size=count, max_size=count)))
+
+    return {
+        "query": integers(num_query * columns, -2, 2).reshape(num_query, columns).astype(np.float32),
+        "gallery": integers(num_gallery * columns, -2, 2).reshape(num_gallery, columns).astype(np.float32),
+        "query_ids": integers(num_query, 1, 3),
+        "gallery_ids": integers(num_gallery, 0, 3),
+        "query_cameras": integers(num_query, 1, 2),
+        "gallery_cameras": integers(num_gallery, 1, 2),
+    }
+
+
+def has_a_match(case) -> bool:
+    same = case["query_ids"][:, None] == case["gallery_ids"]
+    return bool((same & (case["query_cameras"][:, None] != case["gallery_cameras"])).any())
+
+
+def labels_of(case):
+    return {name: value for name, value in case.items() if name not in ("query", "gallery")}
+
+
+def random_case(rng, num_query=40, num_gallery=300, columns=200):
+    return {
+        "query": rng.standard_normal((num_query, columns), dtype=np.float32),
+        "gallery": rng.standard_normal((num_gallery, columns), dtype=np.float32),
+        "query_ids": rng.integers(1, 20, num_query),
+        "gallery_ids": rng.integers(0, 20, num_gallery),
+        "query_cameras": rng.integers(1, 5, num_query),
+        "gallery_cameras": rng.integers(1, 5, num_gallery),
+    }
+
+
+@pytest.fixture(scope="module")
+def golden():
+    arrays = np.load(GOLDEN)
+    kept = arrays["gallery_pids"] != -1
+    labels = {
+        "query_ids": arrays["query_pids"],
+        "gallery_ids": arrays["gallery_pids"][kept],
+        "query_cameras": arrays["query_camids"],
+        "gallery_cameras": arrays["gallery_camids"][kept],
+    }
+    return arrays, kept, labels
+
+
+def assert_golden(ranking: Ranking, arrays) -> None:
+    metrics = ranking.metrics()
+    assert (metrics["num_queries"], metrics["num_valid_queries"]) == (80, 77)
+    np.testing.assert_allclose([ranking.cmc(rank) for rank in range(1, 51)], arrays["expected_cmc"], atol=3e-8)
+    assert metrics["mAP"] == pytest.approx(float(arrays["expected_mAP"]), abs=1e-12)
+    assert metrics["mINP"] == pytest.approx(float(arrays["expected_mINP"]), abs=1e-12)
+    found = ranking.average_precision[ranking.is_valid]
+    np.testing.assert_allclose(found, arrays["expected_AP_per_valid_query"], rtol=1e-12)
+
+
+def test_distances_give_what_the_public_codes_give(golden):
+    arrays, kept, labels = golden
+    assert_golden(rank_distances(arrays["distances"][:, kept], **labels), arrays)
+
+
+def test_embeddings_give_what_the_public_codes_give(golden):
+    arrays, kept, labels = golden
+    query, gallery = arrays["query_features"], arrays["gallery_features"][kept]
+    assert_golden(rank_embeddings(query, gallery, distance="euclidean", **labels), arrays)
+
+
+@settings(max_examples=150, deadline=None)
+@given(cases())
+def test_distances_are_ranked_as_sorting_would(case):
+    assume(has_a_match(case))
+    distances = np.abs(case["query"][:, None] - case["gallery"]).sum(axis=2)
+    assert_equals_oracle(rank_distances(distances, **labels_of(case)), oracle(distances, **labels_of(case)))
+
+
+@settings(max_examples=150, deadline=None)
+@given(cases())
+def test_euclidean_ties_are_exact_and_pessimistic(case):
+    assume(has_a_match(case))
+    distances = np.square(case["query"][:, None] - case["gallery"]).sum(axis=2)
+    ranking = rank_embeddings(**case, distance="euclidean")
+    assert_equals_oracle(ranking, oracle(distances, **labels_of(case)))
+
+
+@pytest.mark.parametrize("distance", ["cosine", "euclidean"])
+def test_random_embeddings_are_ranked_as_sorting_would(distance):
+    case = random_case(np.random.default_rng(0))
+    query, gallery = case["query"].astype(np.float64), case["gallery"].astype(np.float64)
+    if distance == "cosine":
+        query, gallery = (side / np.linalg.norm(side, axis=1, keepdims=True) for side in (query, gallery))
+    distances = np.square(query[:, None] - gallery).sum(axis=2)
+    assert_equals_oracle(rank_embeddings(**case, distance=distance), oracle(distances, **labels_of(case)))
+
+
+@pytest.mark.parametrize("distance", ["cosine", "euclidean"])
+@pytest.mark.parametrize("copies", ["exact", "nearly"])
+def test_neither_gallery_order_nor_block_size_nor_threads_move_a_bit(distance, copies):
+    rng = np.random.default_rng(1)
+    case = random_case(rng)
+    case["gallery"] = case["gallery"][rng.integers(0, 8, 300)]
+    if copies == "nearly":
+        case["gallery"] *= 1 + rng.integers(-2, 3, (300, 200)).astype(np.float32) * np.float32(2**-23)
+    expected = rank_embeddings(**case, distance=distance)
+    threads = torch.get_num_threads()
+    for block_size in (1, 7, 1000):
+        order = rng.permutation(300)
+        moved = case | {name: case[name][order] for name in ("gallery", "gallery_ids", "gallery_cameras")}
+        torch.set_num_threads(1 + block_size % 2)
+        try:
+            assert_same(rank_embeddings(**moved, distance=distance, block_size=block_size), expected)
+        finally:
+            torch.set_num_threads(threads)
+
+
+def test_differences_below_float32_products_are_seen():
+    query = np.ones((1, 300), dtype=np.float32)
+    gallery = np.ones((2, 300), dtype=np.float32)
+    gallery[1, 7] = np.nextafter(np.float32(1), np.float32(2))
+    labels = {"query_ids": [1], "query_cameras": [1], "gallery_cameras": [2, 2], "distance": "euclidean"}
+    assert rank_embeddings(query, gallery, gallery_ids=[1, 0], **labels).first_match[0] == 1
+    assert rank_embeddings(query, gallery, gallery_ids=[0, 1], **labels).first_match[0] == 2
+
+
+def test_collapsed_embeddings_put_every_match_last():
+    case = random_case(np.random.default_rng(2))
+    case["query"][:], case["gallery"][:] = 1.0, 1.0
+    ranking = rank_embeddings(**case, distance="cosine")
+    assert_equals_oracle(ranking, oracle(np.zeros((40, 300)), **labels_of(case)))
+    assert ranking.metrics()["rank20"] == 0.0
+
+
+def test_rows_of_zeros_have_no_cosine_and_are_named():
+    case = random_case(np.random.default_rng(2))
+    case["gallery"][[3, 8]] = 0
+    with pytest.raises(ValueError, match=r"gallery rows \[3, 8\] are all zeros"):
+        rank_embeddings(**case, distance="cosine")
+    assert rank_embeddings(**case, distance="euclidean").is_valid.any()
+
+
+def test_scale_of_euclidean_embeddings_does_not_matter():
+    case = random_case(np.random.default_rng(3))
+    expected = rank_embeddings(**case, distance="euclidean")
+    for scale in (np.float32(2**60), np.float32(2**-60)):
+        scaled = case | {"query": case["query"] * scale, "gallery": case["gallery"] * scale}
+        assert_same(rank_embeddings(**scaled, distance="euclidean"), expected)
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.float64])
+def test_tensors_are_taken_like_arrays(kind):
+    case = random_case(np.random.default_rng(4))
+    tensors = {name: torch.from_numpy(case[name]).to(kind).requires_grad_() for name in ("query", "gallery")}
+    assert_same(rank_embeddings(**case | tensors, distance="cosine"), rank_embeddings(**case, distance="cosine"))
+
+
+def test_half_precision_embeddings_are_compared_in_float32():
+    case = random_case(np.random.default_rng(5))
+    tensors = {name: torch.from_numpy(case[name]).bfloat16() for name in ("query", "gallery")}
+    arrays = {name: tensor.float().numpy() for name, tensor in tensors.items()}
+    assert_same(
+        rank_embeddings(**case | tensors, distance="cosine"), rank_embeddings(**case | arrays, distance="cosine")
+    )
+
+
+def test_same_camera_is_removed_and_distractors_stay():
+    ranking = rank_distances(
+        [[0.1, 0.2, 0.3, 0.4]],
+        query_ids=[7],
+        query_cameras=[1],
+        gallery_ids=[7, 0, 7, 3],
+        gallery_cameras=[1, 1, 2, 2],
+    )
+    assert ranking.first_match.tolist() == [2]
+    assert ranking.average_precision.tolist() == [0.5]
+
+
+def test_queries_without_a_match_are_left_out_and_counted():
+    ranking = rank_distances(
+        [[0.1, 0.2], [0.1, 0.2], [0.1, 0.2]],
+        query_ids=[1, 2, 9],
+        query_cameras=[1, 2, 1],
+        gallery_ids=[1, 2],
+        gallery_cameras=[2, 2],
+    )
+    metrics = ranking.metrics()
+    assert (metrics["num_queries"], metrics["num_valid_queries"]) == (3, 1)
+    assert metrics["mAP"] == metrics["rank1"] == metrics["mINP"] == 1.0
+    assert np.isnan(ranking.average_precision[1:]).all()
+
+
+def test_one_image_of_one_identity_is_found():
+    metrics = rank_embeddings(
+        np.ones((1, 4)),
+        np.ones((1, 4)),
+        query_ids=[1],
+        gallery_ids=[1],
+        query_cameras=[1],
+        gallery_cameras=[2],
+        distance="cosine",
+    ).metrics()
+    assert metrics == {
+        **dict.fromkeys(("rank1", "rank5", "rank10", "rank20", "mAP", "mINP"), 1.0),
+        "num_queries": 1,
+        "num_valid_queries": 1,
+    }
+
+
+@pytest.mark.parametrize(("side", "value"), [("query", np.nan), ("gallery", np.inf), ("gallery", -np.inf)])
+def test_non_finite_embeddings_name_their_rows(side, value):
+    case = random_case(np.random.default_rng(6))
+    case[side][[11, 23], 3] = value
+    with pytest.raises(ValueError, match=rf"2 {side} rows, the first are \[11, 23\]"):
+        rank_embeddings(**case, distance="cosine")
+
+
+def test_non_finite_distances_name_their_rows():
+    case = random_case(np.random.default_rng(7))
+    distances = np.zeros((40, 300))
+    distances[5, 100] = np.nan
+    with pytest.raises(ValueError, match=r"1 distance rows, the first are \[5\]"):
+        rank_distances(distances, **labels_of(case))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"query_ids": np.full(40, 99)}, "none of the 40 queries"),
+        ({"gallery_ids": np.full(300, -1)}, "junk"),
+        ({"query_ids": np.zeros(40, dtype=int)}, "distractors"),
+        ({"gallery_ids": np.zeros(300, dtype=int)}, "none of the 40 queries"),
+        ({"gallery_ids": np.ones(299)}, r"\[299\] and \[300\]"),
+        ({"gallery": np.ones((300, 3))}, "200 numbers, gallery embeddings 3"),
+        ({"query": np.ones((39, 200))}, r"\[40, columns\].*\[39, 200\]"),
+        ({"gallery": np.ones((0, 200)), "gallery_ids": [], "gallery_cameras": []}, "no gallery images"),
+        ({"query": np.ones((0, 200)), "query_ids": [], "query_cameras": []}, "no query images"),
+        ({"distance": "manhattan"}, "cosine or euclidean, got 'manhattan'"),
+    ],
+)
+def test_what_cannot_be_ranked_is_an_error_that_says_why(change, message):
+    case = random_case(np.random.default_rng(8)) | {"distance": "cosine"}
+    with pytest.raises(ValueError, match=message):
+        rank_embeddings(**case | change)

@@ -1,0 +1,47 @@
+import sys
+
+import pytest
+
+from pipeline.evaluation.stamp import METRICS, Recipe, Result, market_protocol, write_result
+from stages import tables
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A folder with the metrics of one experiment on generated data."""
+    protocol = market_protocol(data="people", fingerprint="abc", counts={}, is_generated=True)
+    recipe = Recipe("supervised", "pretrain", 64, 32, "256-d", "cosine", False, "not used", 8, "last")
+    result = Result("mdpr", "mdpr", 1, 1, dict.fromkeys(METRICS, 0.5), protocol, recipe)
+    write_result(tmp_path / "artifacts" / "evaluate" / "mdpr" / "metrics.json", result)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run(monkeypatch, *arguments):
+    monkeypatch.setattr(sys, "argv", ["tables", *arguments])
+    tables.main()
+
+
+def test_one_command_makes_all_tables_and_says_where_they_are(project, monkeypatch, capsys):
+    run(monkeypatch)
+    assert sorted(path.name for path in (project / "artifacts" / "tables").iterdir()) == [
+        "results.csv",
+        "results.md",
+        "results.tex",
+    ]
+    printed = capsys.readouterr().out
+    for text in ("50.0", "generated data", "artifacts/tables", "make ui"):
+        assert text in printed
+
+
+def test_the_readme_takes_its_table_from_the_last_results(project, monkeypatch):
+    (project / "README.md").write_text("a\n<!-- results:begin -->\n<!-- results:end -->\nb\n")
+    run(monkeypatch)
+    run(monkeypatch, "--readme", "README.md")
+    table = (project / "artifacts" / "tables" / "results.md").read_text()
+    assert (project / "README.md").read_text() == f"a\n<!-- results:begin -->\n{table}<!-- results:end -->\nb\n"
+
+
+def test_the_readme_waits_for_results(project, monkeypatch):
+    with pytest.raises(ValueError, match=r"no results at .*make repro"):
+        run(monkeypatch, "--readme", "README.md")
