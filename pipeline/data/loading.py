@@ -34,15 +34,15 @@ class Batch:
 class Loader:
     """Turns rows of the store into batches on a device. No decoding, no worker processes, no state.
 
-    ``images`` is ``[N, H, W, 3]`` uint8 (the store's memory map), ``cameras`` ``[N]``. ``dtype`` is the
-    floating type of the batches.
+    ``images`` is ``[N, H, W, 3]`` uint8 (the store's memory map), ``cameras`` ``[N]``. ``augmentation`` None
+    leaves the images as they are; ``dtype`` is the floating type of the batches.
     """
 
     def __init__(
         self,
         images: np.ndarray,
         cameras: np.ndarray,
-        augmentation: Augmentation,
+        augmentation: Augmentation | None,
         device: torch.device,
         dtype: torch.dtype,
     ) -> None:
@@ -59,7 +59,9 @@ class Loader:
         in the global batch. With the seed and the epoch it decides the augmentation, whichever worker loads
         the image.
         """
-        images = self.augmentation(self._gather(rows), epoch=epoch, positions=positions, dtype=self.dtype)
+        images = self._gather(rows)
+        if self.augmentation is not None:
+            images = self.augmentation(images, epoch=epoch, positions=positions, dtype=self.dtype)
         return Batch(
             images=normalize(images, self.dtype),
             labels=torch.from_numpy(np.asarray(labels[rows], dtype=np.int64)).to(self.device),

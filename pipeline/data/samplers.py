@@ -6,6 +6,16 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from pipeline.config import Record
+
+
+class BatchParams(Record):
+    """A global batch: ``groups`` groups of ``identities`` identities with ``images`` images each."""
+
+    groups: int
+    identities: int
+    images: int
+
 
 def identity_batches(
     labels: np.ndarray, *, groups: int, identities: int, images: int, seed: int, epoch: int

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import asdict
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +19,23 @@ from pipeline.data.progress import in_threads
 TABLE_FILE, IMAGES_FILE, META_FILE = "table.parquet", "images.npy", "meta.json"
 
 
-def build(table: pd.DataFrame, source: Path, folder: Path, *, height: int, width: int, workers: int) -> None:
+def build(
+    table: pd.DataFrame,
+    source: Path,
+    folder: Path,
+    *,
+    height: int,
+    width: int,
+    workers: int,
+    about: Mapping[str, Any],
+) -> None:
     """Ensures that ``folder`` holds the images at ``height`` x ``width`` pixels, complete or not at all.
 
     ``source`` is the data folder that the table's paths start from. Row i of the array is row i of the table.
     Every image is what Pillow gives: decoded, converted to RGB, resized with its antialiased bicubic filter.
     ``workers`` threads share the work (Pillow decodes and resizes outside the interpreter lock); each holds
     one image, the array is written through a memory map. All of it is written beside ``folder`` and renamed;
-    an older store there is replaced.
+    an older store there is replaced. ``about`` is added to meta.json.
     """
     partial = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
@@ -41,6 +51,7 @@ def build(table: pd.DataFrame, source: Path, folder: Path, *, height: int, width
     images.flush()
     image_table.write(table, partial / TABLE_FILE)
     meta = {
+        **about,
         "height": height,
         "width": width,
         "counts": asdict(image_table.count(table)),

@@ -188,17 +188,18 @@ def _places_in_blocks(labels: _Labels, space: _Space, block_size: int) -> Iterat
 
 
 def _count_nearer(space: _Space, query: int, row: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
-    """Returns how many images of the rough ``row`` [G] are exactly at each of the ``thresholds`` or nearer."""
+    """Returns how many images of the rough ``row`` [G] are exactly at each of the rising ``thresholds`` or nearer."""
     below, above = (thresholds - space.margin).astype(np.float32), (thresholds + space.margin).astype(np.float32)
-    nearer = np.array([np.count_nonzero(row < edge) for edge in below])
-    not_farther = np.array([np.count_nonzero(row <= edge) for edge in above])
+    candidates = np.flatnonzero(row <= above[-1])
+    rough = row[candidates]
+    nearer = np.array([np.count_nonzero(rough < edge) for edge in below])
+    not_farther = np.array([np.count_nonzero(rough <= edge) for edge in above])
     unclear = np.flatnonzero(nearer != not_farther)
     if unclear.size:
-        within = np.zeros(len(row), dtype=bool)
+        within = np.zeros(len(rough), dtype=bool)
         for match in unclear:
-            within |= (row >= below[match]) & (row <= above[match])
-        rows = np.flatnonzero(within)
-        rough, exact = row[rows], space.exact(query, rows)
+            within |= (rough >= below[match]) & (rough <= above[match])
+        rough, exact = rough[within], space.exact(query, candidates[within])
         for match in unclear:
             nearer[match] += np.count_nonzero((rough >= below[match]) & (exact <= thresholds[match]))
     return nearer
@@ -210,6 +211,7 @@ def _places_by_distance(labels: _Labels, distances: np.ndarray) -> Iterator[tupl
         row = distances[query].copy()
         row[same] = np.inf
         thresholds = np.sort(distances[query, matches])
+        row = row[row <= thresholds[-1]]
         yield query, _places(np.array([np.count_nonzero(row <= threshold) for threshold in thresholds]))
 
 

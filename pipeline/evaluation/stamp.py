@@ -140,6 +140,8 @@ def write_result(path: Path, result: Result) -> None:
     missing = [name for name in METRICS if name not in result.metrics]
     if missing:
         raise ValueError(f"{path}: a result needs {', '.join(METRICS)}; missing: {', '.join(missing)}")
+    if wrong := {name: result.metrics[name] for name in METRICS if not 0 <= result.metrics[name] <= 1}:
+        raise ValueError(f"{path}: metrics stand in [0, 1], got {wrong}")
     tree = {
         **result.metrics,
         **{name: getattr(result, name) for name in ("experiment", "method", "seed", "trials")},

@@ -11,31 +11,13 @@ from torch import nn
 
 from pipeline.config import Record
 from pipeline.data.loading import Batch
-from pipeline.data.samplers import identity_batches
+from pipeline.data.samplers import BatchParams, identity_batches
 from pipeline.losses.cross_entropy import SmoothedCrossEntropy
 from pipeline.losses.triplet import TripletLoss
 from pipeline.models.baseline import BaselineNetwork
 from pipeline.models.embedder import Embedder
-from pipeline.models.resnet import ResNet
+from pipeline.models.resnet import BackboneParams, ResNet
 from pipeline.training.method import Method, StepOutput
-
-
-class BackboneParams(Record):
-    """The keywords of ``ResNet``."""
-
-    depth: int
-    width: float
-    ibn: bool
-    last_stride: int
-    stem_pool: Literal["padded", "ceil"]
-
-
-class BatchParams(Record):
-    """A global batch: ``groups`` groups of ``identities`` identities with ``images`` images each."""
-
-    groups: int
-    identities: int
-    images: int
 
 
 class BaselineParams(Record):
@@ -58,11 +40,12 @@ class Baseline(Method):
     Differs: no center loss, which no method here uses.
     """
 
+    params_type = BaselineParams
+    supervision = "supervised"
+    cameras = "not used"
     network: BaselineNetwork
 
-    def __init__(
-        self, params: BaselineParams, *, num_classes: int, height: int, width: int, seed: int
-    ) -> None:
+    def __init__(self, params: BaselineParams, *, num_classes: int, height: int, width: int, seed: int) -> None:
         super().__init__()
         self.batch = params.batch
         self.groups = params.batch.groups

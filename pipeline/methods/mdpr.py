@@ -12,34 +12,17 @@ from torch import Tensor, nn
 
 from pipeline.config import Record
 from pipeline.data.loading import Batch
-from pipeline.data.samplers import identity_batches
+from pipeline.data.samplers import BatchParams, identity_batches
 from pipeline.losses.attention_diversity import AttentionDiversityLoss, ForegroundMassLoss
 from pipeline.losses.circle_softmax import CircleSoftmaxLoss
 from pipeline.losses.mutual_distillation import MutualDistillationLoss
 from pipeline.losses.triplet import TripletLoss
 from pipeline.models.embedder import Embedder
 from pipeline.models.mdpr import MDPRNetwork, MDPROutput
+from pipeline.models.mdpr_names import mdpr_from_authors
 from pipeline.models.parts import check_stripes
-from pipeline.models.resnet import ResNet
+from pipeline.models.resnet import BackboneParams, ResNet
 from pipeline.training.method import Method, StepOutput
-
-
-class BackboneParams(Record):
-    """The keywords of ``ResNet``."""
-
-    depth: int
-    width: float
-    ibn: bool
-    last_stride: int
-    stem_pool: Literal["padded", "ceil"]
-
-
-class BatchParams(Record):
-    """A global batch: ``groups`` groups of ``identities`` identities with ``images`` images each."""
-
-    groups: int
-    identities: int
-    images: int
 
 
 class MDPRParams(Record):
@@ -82,6 +65,9 @@ class MDPR(Method):
         ValueError: when stripes don't divide the map's height, or a switch or feature needs what is switched off.
     """
 
+    params_type = MDPRParams
+    supervision = "supervised"
+    cameras = "not used"
     network: MDPRNetwork
 
     def __init__(self, params: MDPRParams, *, num_classes: int, height: int, width: int, seed: int) -> None:
@@ -117,6 +103,11 @@ class MDPR(Method):
             if not (params.hard_global and params.soft):
                 raise ValueError("distillation needs hard_global and soft: it is between their global vectors")
             self.distillation_loss = MutualDistillationLoss(form=params.distillation)
+
+    @classmethod
+    def from_authors(cls, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Returns a state by our names from one by the names of github.com/KuilongCui/MDPR."""
+        return mdpr_from_authors(state)
 
     def batches(self, labels: np.ndarray, epoch: int) -> Iterable[np.ndarray]:
         """Yields identity batches."""

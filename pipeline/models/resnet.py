@@ -7,6 +7,8 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
+from pipeline.config import Record
+
 
 def init_convolutions(module: nn.Module) -> None:
     """Fills every convolution below ``module`` from a Kaiming normal distribution in fan-out mode."""
@@ -112,6 +114,16 @@ def make_layer(block: type[Block], count: int, channels: int, planes: int, *, st
     blocks = [block(channels, planes, stride, ibn)]
     blocks += [block(planes * block.expansion, planes, 1, ibn) for _ in range(1, count)]
     return nn.Sequential(*blocks)
+
+
+class BackboneParams(Record):
+    """The keywords of ``ResNet``."""
+
+    depth: int
+    width: float
+    ibn: bool
+    last_stride: int
+    stem_pool: Literal["padded", "ceil"]
 
 
 class ResNet(nn.Module):

@@ -73,7 +73,7 @@ def to_latex(tables: Iterable[Table]) -> str:
             "\n".join(
                 [
                     r"\begin{table}",
-                    rf"\caption{{{_latex('. '.join([table.title, *table.notes]))}}}",
+                    rf"\caption{{{_latex(' '.join([f'{table.title}.', *table.notes]))}}}",
                     rf"\begin{{tabular}}{{l{'r' * (len(METRICS) + 1)}l}}",
                     r"\toprule",
                     " & ".join(HEADER) + r" \\",
@@ -137,11 +137,14 @@ def _table(results: list[Result], published: list[Published]) -> Table:
     else:
         supervision = {result.recipe.supervision for result in results}
         theirs = published_beside(published, data=protocol.data, protocol=protocol.label, supervision=supervision)
-    notes = [f"{row.method}: {row.note}." for row in theirs if row.note]
+    notes = ["Percentages; the best of a column is marked."]
+    if any(line.spread is not None for group in ours for line in group):
+        notes.append("± is the standard deviation over seeds, or over draws where there is one seed.")
+    notes += [f"{row.method}: {row.note}." for row in theirs if row.note]
     if theirs:
         notes.append("Published numbers are as printed; sources stand in pipeline/tables/published_results.csv.")
     groups = [*ours, [_published_line(row) for row in theirs]]
-    return Table(title, [group for group in groups if group], ["Percentages; the best of a column is marked.", *notes])
+    return Table(title, [group for group in groups if group], notes)
 
 
 def _line(results: list[Result]) -> Line:
@@ -190,5 +193,11 @@ def _cells(table: Table, mark: Callable[[str], str], escape: Callable[[str], str
 
 
 def _latex(text: str) -> str:
-    special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", ">": r"$>$"}
+    special = {
+        "±": r"$\pm$",
+        "\\": r"\textbackslash{}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        ">": r"$>$",
+    }
     return "".join(special.get(letter, f"\\{letter}" if letter in "&%$#_{}" else letter) for letter in text)

@@ -101,13 +101,21 @@ def open_checkpoint(folder: Path) -> Checkpoint:
     return Checkpoint(folder, meta)
 
 
-def save_epoch(
-    run_folder: Path, epoch: int, method: Method, trainer: dict[str, Any], meta: dict[str, Any]
-) -> None:
+def save_epoch(run_folder: Path, epoch: int, method: Method, trainer: dict[str, Any], meta: dict[str, Any]) -> None:
     """Saves the checkpoint after ``epoch`` and removes all but the newest two."""
     save(run_folder / f"epoch-{epoch:04d}", method, trainer, {**meta, "epoch": epoch})
     for old in _epochs(run_folder)[KEPT:]:
         shutil.rmtree(old)
+
+
+def publish(found: Checkpoint, folder: Path, meta: dict[str, Any]) -> None:
+    """Copies a checkpoint, without what only training needs, to ``folder``, adding ``meta`` to its own."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    files = {name: known for name, known in found.meta["files"].items() if name != TRAINER}
+    for name in files:
+        shutil.copyfile(found.folder / name, folder / name)
+    (folder / META).write_text(json.dumps({**found.meta, **meta, "files": files}, indent=2, sort_keys=True) + "\n")
 
 
 def latest(run_folder: Path) -> Checkpoint | None:

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 
 from pipeline.config import Record, parse
 from pipeline.data.loading import Loader
 from pipeline.data.store import ImageStore
 from pipeline.data.transforms import Augmentation, AugmentationParams
+from pipeline.models import weights
 from pipeline.provenance import code_digest, digest, file_digest, git_commit, versions
 from pipeline.training import checkpoint
 from pipeline.training.loop import Report, Trainer, TrainingParams
 from pipeline.training.method import Method
 from pipeline.training.precision import resolve, storage_dtype
-from pipeline.training.seeding import seed_everything
 from pipeline.training.workers import Workers
 
 
@@ -57,9 +57,7 @@ class Job:
     meta: Mapping[str, Any]
 
 
-def describe(
-    name: str, block: Mapping[str, Any], method: type[Method], data: Path, runs: Path, start: str
-) -> Job:
+def describe(name: str, block: Mapping[str, Any], method: type[Method], data: Path, runs: Path) -> Job:
     """Returns the job of an experiment; its run folder is named by all that its result depends on.
 
     So a run goes on after a crash, and never goes on from the checkpoints of other parameters, data or code.
@@ -70,11 +68,13 @@ def describe(
     params = parse(ExperimentParams, dict(block), f"experiments.{name}")
     parse(method.params_type, params.settings, f"experiments.{name}.settings")
     store = ImageStore(data)
+    trained = Path(params.start) / checkpoint.MODEL
+    start = str(trained.absolute()) if trained.is_file() else params.start
     depends_on = {
         "experiment": dict(block),
         "data": store.meta["fingerprint"],
         "image": [store.meta["height"], store.meta["width"]],
-        "start": _start_digest(start),
+        "start": file_digest(Path(start)) if Path(start).is_file() else start,
         "code": code_digest(
             "pipeline.data", "pipeline.losses", "pipeline.methods", "pipeline.models", "pipeline.training"
         ),
@@ -84,9 +84,9 @@ def describe(
         "name": name,
         "commit": git_commit(),
         "versions": versions(),
-        "num_classes": int(len(np.unique(_training_ids(store)))),
+        "num_classes": len(np.unique(_training_ids(store))),
     }
-    return Job(name, block, method, data, runs / f"{name}-{digest(depends_on)}", start, meta)
+    return Job(name, block, method, data.absolute(), (runs / f"{name}-{digest(depends_on)}").absolute(), start, meta)
 
 
 def run(job: Job, report: Report, device: torch.device) -> list[dict[str, float]]:
@@ -94,8 +94,10 @@ def run(job: Job, report: Report, device: torch.device) -> list[dict[str, float]
     params = parse(ExperimentParams, dict(job.experiment), f"experiments.{job.name}")
     precision = resolve(params.training.precision, device)
     store = ImageStore(job.data)
-    seed_everything(params.seed)
-    method = build_method(job, params, store)
+    workers = Workers.current()
+    method = build_method(job.method, params, f"experiments.{job.name}", store, job.meta["num_classes"])
+    if workers.is_first:
+        weights.start(method.network, job.start)
     dtype = storage_dtype(precision)
     method.to(device=device, dtype=dtype)
     loader = Loader(
@@ -114,25 +116,33 @@ def run(job: Job, report: Report, device: torch.device) -> list[dict[str, float]
         seed=params.seed,
         precision=precision,
         device=device,
-        workers=Workers.current(),
+        workers=workers,
         run_folder=job.run_folder,
         meta=dict(job.meta),
         report=report,
     ).run()
 
 
-def build_method(job: Job, params: ExperimentParams, store: ImageStore) -> Method:
-    """Returns the experiment's method with its start weights."""
-    settings = parse(job.method.params_type, params.settings, f"experiments.{job.name}.settings")
-    method = job.method(
-        settings,
-        num_classes=job.meta["num_classes"],
+def publish(job: Job, folder: Path, history: list[dict[str, float]], tracking_run: str | None) -> None:
+    """Puts the finished job's checkpoint, and its history as a table, into ``folder``."""
+    found = checkpoint.latest(job.run_folder)
+    if found is None or found.meta["epoch"] != len(history):
+        raise checkpoint.CheckpointError(f"{job.run_folder}: no checkpoint of the last epoch, {len(history)}")
+    checkpoint.publish(found, folder, {"tracking_run": tracking_run})
+    pd.DataFrame(history).to_csv(folder / "history.csv", index=False)
+
+
+def build_method(
+    kind: type[Method], params: ExperimentParams, where: str, store: ImageStore, num_classes: int
+) -> Method:
+    """Returns the experiment's method, not yet started from any weights; ``where`` is its place in params.yaml."""
+    return kind(
+        parse(kind.params_type, params.settings, f"{where}.settings"),
+        num_classes=num_classes,
         height=store.meta["height"],
         width=store.meta["width"],
         seed=params.seed,
     )
-    method.start_from(job.start)
-    return method
 
 
 def training_labels(store: ImageStore) -> np.ndarray:
@@ -145,10 +155,3 @@ def training_labels(store: ImageStore) -> np.ndarray:
 
 def _training_ids(store: ImageStore) -> np.ndarray:
     return store.table.loc[store.table["role"] == "train", "person_id"].to_numpy()
-
-
-def _start_digest(start: str) -> str:
-    folder = Path(start)
-    if (folder / checkpoint.META).is_file():
-        return json.loads((folder / checkpoint.META).read_text())["files"][checkpoint.MODEL]
-    return file_digest(folder) if folder.is_file() else start

@@ -37,9 +37,7 @@ def batch_statistics_of(group: int, module: nn.Module) -> Iterator[None]:
     if group == 0:
         yield
         return
-    layers = [
-        layer for layer in module.modules() if isinstance(layer, _BatchNorm) and layer.track_running_stats
-    ]
+    layers = [layer for layer in module.modules() if isinstance(layer, _BatchNorm) and layer.track_running_stats]
     for layer in layers:
         layer.track_running_stats = False
     try:

@@ -82,9 +82,7 @@ class Trainer:
         """Trains to the last epoch, from the newest checkpoint if there is one; returns the metrics per epoch."""
         self.workers.follow_first(self.method.state_dict().values())
         first = self._resume()
-        progress = Progress(
-            self.name, epochs=self.params.epochs, epochs_done=first, visible=self.workers.is_first
-        )
+        progress = Progress(self.name, epochs=self.params.epochs, epochs_done=first, visible=self.workers.is_first)
         if first:
             progress.say(f"resumed after epoch {first} of {self.params.epochs}")
         for epoch in range(first, self.params.epochs):
@@ -101,9 +99,7 @@ class Trainer:
         self.method.train()
         total: dict[str, float] = {}
         images = 0
-        for step, (rows, groups) in enumerate(
-            zip(batches, self._loaded(batches, labels, epoch), strict=True)
-        ):
+        for step, (rows, groups) in enumerate(zip(batches, self._loaded(batches, labels, epoch), strict=True)):
             self._set_learning_rate(epoch, step, len(batches))
             for name, value in self._step(epoch, step, groups).items():
                 total[name] = total.get(name, 0.0) + value
@@ -129,9 +125,7 @@ class Trainer:
 
     def _step(self, epoch: int, step: int, groups: list[Batch]) -> dict[str, float]:
         self.optimizer.zero_grad(set_to_none=True)
-        outputs = [
-            self._group(epoch, step, group, batch) for group, batch in zip(self.groups, groups, strict=True)
-        ]
+        outputs = [self._group(epoch, step, group, batch) for group, batch in zip(self.groups, groups, strict=True)]
         parts = self._mean_parts(outputs)
         self.workers.sum_(gradients(self.trained))
         _check_finite(parts, f"{self.name}, epoch {epoch + 1}, step {step + 1}")

@@ -5,10 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 from torch import Tensor, nn
 
+from pipeline.config import Record
 from pipeline.data.loading import Batch
 
 
@@ -36,8 +38,15 @@ class Method(nn.Module, ABC):
     ``network`` holds everything that is trained. Whatever else the method registers (frozen teachers, cluster
     memories, prototypes) is state without gradient: it is saved with the checkpoint and must be identical on all
     workers. ``groups`` is the number of groups in a global batch.
+
+    Built as ``Kind(params, num_classes=, height=, width=, seed=)``: ``params`` is a ``params_type``, which reads the
+    method's block of params.yaml; height and width are those of the images, in pixels. ``supervision`` (supervised or
+    unsupervised) and ``cameras`` (what training does with camera labels) go into the stamp of its results.
     """
 
+    params_type: ClassVar[type[Record]]
+    supervision: ClassVar[str]
+    cameras: ClassVar[str]
     network: nn.Module
     groups: int
 
@@ -48,7 +57,16 @@ class Method(nn.Module, ABC):
         ``labels`` is ``[N]`` int64; images labelled -1 are never drawn.
         """
 
-    def begin_epoch(self, epoch: int, embed_all: EmbedAll, labels: np.ndarray) -> np.ndarray:  # noqa: ARG002
+    @classmethod
+    def from_authors(cls, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Returns a state by our names from one by the names of the paper's authors.
+
+        Raises:
+            ValueError: for a method whose authors published no weights.
+        """
+        raise ValueError(f"{cls.__name__}: there are no authors' weights to read; leave out --authors")
+
+    def begin_epoch(self, epoch: int, embed_all: EmbedAll, labels: np.ndarray) -> np.ndarray:
         """Returns the labels ``[N]`` of this epoch, -1 leaves an image out. Re-clustering lives here."""
         return labels
 

@@ -34,9 +34,7 @@ class Progress:
     def end_epoch(self, epoch: int, images: int, metrics: dict[str, float]) -> float:
         """Prints the epoch's line and returns its speed in images/s."""
         speed = images / max(time.monotonic() - self.epoch_started, 1e-9)
-        largest = sorted((name for name in metrics if name != "loss"), key=lambda name: -abs(metrics[name]))[
-            :4
-        ]
+        largest = sorted((name for name in metrics if name != "loss"), key=lambda name: -abs(metrics[name]))[:4]
         parts = "  ".join(f"{name} {metrics[name]:.3f}" for name in sorted(largest))
         share = (epoch + 1 - self.first) / (self.epochs - self.first)
         self._print(f"loss {metrics['loss']:.4f}", epoch, speed, share, f" ({parts})" if parts else "")
@@ -50,9 +48,7 @@ class Progress:
     def _print(self, what: str, epoch: int, speed: float, share: float, rest: str) -> None:
         self.printed = time.monotonic()
         left = (self.printed - self.started) * (1 - share) / share
-        self.say(
-            f"epoch {epoch + 1}/{self.epochs}  {what}{rest}  {speed:.0f} images/s  {duration(left)} left"
-        )
+        self.say(f"epoch {epoch + 1}/{self.epochs}  {what}{rest}  {speed:.0f} images/s  {duration(left)} left")
 
 
 def duration(seconds: float) -> str:

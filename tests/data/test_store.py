@@ -20,7 +20,7 @@ def table(market: Path) -> pd.DataFrame:
 
 @pytest.fixture
 def folder(market: Path, table: pd.DataFrame, tmp_path: Path) -> Path:
-    build(table, market, tmp_path / "store", height=24, width=10, workers=2)
+    build(table, market, tmp_path / "store", height=24, width=10, workers=2, about={})
     return tmp_path / "store"
 
 
@@ -34,7 +34,7 @@ def test_every_image_equals_pillows_bicubic_result(folder: Path, market: Path, t
 
 def test_a_gray_jpeg_is_stored_with_three_channels(market: Path, table: pd.DataFrame, tmp_path: Path) -> None:
     Image.fromarray(np.arange(512, dtype=np.uint16).reshape(32, 16).astype(np.uint8)).save(market / table.path[0])
-    build(table, market, tmp_path / "store", height=32, width=16, workers=1)
+    build(table, market, tmp_path / "store", height=32, width=16, workers=1, about={})
     image = ImageStore(tmp_path / "store").images[0]
     assert (image == image[..., :1]).all()
 
@@ -48,7 +48,7 @@ def test_a_store_says_what_it_holds(folder: Path, table: pd.DataFrame) -> None:
 
 
 def test_bytes_do_not_depend_on_the_number_of_workers(folder: Path, market: Path, table: pd.DataFrame) -> None:
-    build(table, market, folder.with_name("again"), height=24, width=10, workers=1)
+    build(table, market, folder.with_name("again"), height=24, width=10, workers=1, about={})
     for name in ("table.parquet", "images.npy", "meta.json"):
         assert (folder / name).read_bytes() == (folder.with_name("again") / name).read_bytes()
 
@@ -66,7 +66,7 @@ def test_a_half_written_store_is_refused_and_built_anew(folder: Path, market: Pa
         ImageStore(folder)
     with pytest.raises(ValueError, match=r"lacks meta.json: build it again"):
         ImageStore(partial)
-    build(table, market, folder, height=24, width=10, workers=1)
+    build(table, market, folder, height=24, width=10, workers=1, about={})
     assert len(ImageStore(folder).images) == 9
     assert not partial.exists()
 
@@ -74,7 +74,7 @@ def test_a_half_written_store_is_refused_and_built_anew(folder: Path, market: Pa
 def test_a_build_that_fails_leaves_the_old_store(folder: Path, market: Path, table: pd.DataFrame) -> None:
     shutil.rmtree(market / "query")
     with pytest.raises(FileNotFoundError):
-        build(table, market, folder, height=24, width=10, workers=2)
+        build(table, market, folder, height=24, width=10, workers=2, about={})
     assert len(ImageStore(folder).images) == 9
 
 

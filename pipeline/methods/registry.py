@@ -1,0 +1,23 @@
+"""The methods by the names that params.yaml gives them; importing this imports none of them."""
+
+from __future__ import annotations
+
+import pkgutil
+
+from pipeline.training.method import Method
+
+METHODS = {
+    "baseline": "pipeline.methods.baseline:Baseline",
+    "mdpr": "pipeline.methods.mdpr:MDPR",
+}
+
+
+def find(name: str) -> type[Method]:
+    """Returns the class of a method.
+
+    Raises:
+        ValueError: naming the methods there are.
+    """
+    if name not in METHODS:
+        raise ValueError(f"method: expected one of {', '.join(METHODS)}, got {name!r}")
+    return pkgutil.resolve_name(METHODS[name])

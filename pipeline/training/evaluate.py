@@ -1,0 +1,158 @@
+"""A trained network -> embeddings of the test images -> stamped metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+
+from pipeline.config import Record, parse
+from pipeline.data.loading import Loader
+from pipeline.data.store import ImageStore
+from pipeline.evaluation.ranking import Ranking, rank_embeddings
+from pipeline.evaluation.stamp import Protocol, Recipe, Result, market_protocol, write_result
+from pipeline.models import weights
+from pipeline.training.checkpoint import Checkpoint
+from pipeline.training.embed import embed
+from pipeline.training.experiment import ExperimentParams, build_method
+from pipeline.training.method import Method
+from pipeline.training.workers import Workers
+
+CMC_RANKS = 50
+
+
+class EvaluationParams(Record):
+    """The block ``evaluation`` of params.yaml.
+
+    ``distance`` is ``cosine`` or ``euclidean``; ``flip`` adds the mirrored image's embedding; ``batch`` counts images
+    embedded at a time.
+    """
+
+    distance: str
+    flip: bool
+    batch: int
+
+
+@dataclass(frozen=True)
+class Model:
+    """A network to score, and what is to be said of it."""
+
+    name: str
+    method: str
+    seed: int
+    embedder: nn.Module
+    recipe: Mapping[str, Any]
+
+
+def model_from(found: Checkpoint, kind: type[Method], store: ImageStore) -> Model:
+    """Returns the network of a checkpoint, built by the parameters that stand in it."""
+    name = found.meta["name"]
+    params = parse(ExperimentParams, found.meta["experiment"], f"{found.folder}: experiment")
+    method = build_method(kind, params, f"{found.folder}: experiment", store, found.meta["num_classes"])
+    method.network.load_state_dict(found.model())
+    return describe(name, params, method, epoch=found.meta["epoch"])
+
+
+def model_from_file(
+    name: str, block: Mapping[str, Any], kind: type[Method], store: ImageStore, file: Path, authors: bool
+) -> Model:
+    """Returns the network of an experiment's block with the weights of ``file``, except its classifiers.
+
+    ``authors`` reads the names that the paper's authors gave their tensors.
+
+    Raises:
+        ValueError: when the method's authors published no weights, or the tensors are those of another network.
+    """
+    params = parse(ExperimentParams, dict(block), f"experiments.{name}")
+    method = build_method(kind, params, f"experiments.{name}", store, num_classes=1)
+    state = weights.read_state(file)
+    weights.load_network(method.network, kind.from_authors(state) if authors else state)
+    model = describe(name, params, method, epoch=params.training.epochs)
+    return replace(model, recipe={**model.recipe, "start_weights": "not known", "epoch_choice": f"file {file.name}"})
+
+
+def describe(name: str, params: ExperimentParams, method: Method, *, epoch: int) -> Model:
+    """Returns a method's network as a model to score."""
+    recipe = {
+        "supervision": method.supervision if epoch else "none",
+        "start_weights": "random" if params.start == "none" else Path(params.start).name,
+        "cameras": method.cameras,
+        "epoch": epoch,
+        "epoch_choice": "last",
+    }
+    return Model(name, params.method, params.seed, method.embedder(), recipe)
+
+
+def evaluate(model: Model, store: ImageStore, params: EvaluationParams, folder: Path) -> Result:
+    """Writes embeddings, their rows, the CMC curve and ``metrics.json`` to ``folder`` and returns the result."""
+    rows = test_rows(store)
+    embeddings = embed_test(model, store, rows, params)
+    ranking = rank(embeddings, store.table.iloc[rows], params.distance)
+    recipe = Recipe(
+        **model.recipe,
+        height=store.meta["height"],
+        width=store.meta["width"],
+        feature=f"{embeddings.shape[1]}-d",
+        distance=params.distance,
+        flip=params.flip,
+    )
+    result = Result(model.name, model.method, model.seed, 1, ranking.metrics(), protocol(store), recipe)
+    folder.mkdir(parents=True, exist_ok=True)
+    np.save(folder / "embeddings.npy", embeddings)
+    store.table.iloc[rows].to_parquet(folder / "rows.parquet", index=False)
+    curve = [{"rank": place, "cmc": ranking.cmc(place)} for place in range(1, CMC_RANKS + 1)]
+    pd.DataFrame(curve).to_csv(folder / "cmc.csv", index=False)
+    write_result(folder / "metrics.json", result)
+    return result
+
+
+def test_rows(store: ImageStore) -> np.ndarray:
+    """Returns the store's query and gallery rows."""
+    return np.flatnonzero(store.table["split"] == "test")
+
+
+def embed_test(model: Model, store: ImageStore, rows: np.ndarray, params: EvaluationParams) -> np.ndarray:
+    """Returns the embeddings of ``rows``, float32 ``[len(rows), D]``, computed on a GPU where there is one."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    loader = Loader(store.images, store.table["camera_id"].to_numpy(), None, device=device, dtype=torch.float32)
+    return embed(
+        model.embedder.to(device, torch.float32),
+        loader,
+        rows,
+        batch_size=params.batch,
+        workers=Workers(0, 1),
+        flip=params.flip,
+    ).numpy()
+
+
+def rank(features: np.ndarray, table: pd.DataFrame, distance: str) -> Ranking:
+    """Returns the ranking by the Market protocol of features ``[N, D]`` of the rows of ``table``."""
+    query = (table["role"] == "query").to_numpy()
+    return rank_embeddings(features[query], features[~query], distance=distance, **labels(table))
+
+
+def labels(table: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Returns ids and cameras of queries and gallery, as ``rank_embeddings`` takes them."""
+    query, gallery = table[table["role"] == "query"], table[table["role"] == "gallery"]
+    return {
+        "query_ids": query["person_id"].to_numpy(),
+        "gallery_ids": gallery["person_id"].to_numpy(),
+        "query_cameras": query["camera_id"].to_numpy(),
+        "gallery_cameras": gallery["camera_id"].to_numpy(),
+    }
+
+
+def protocol(store: ImageStore) -> Protocol:
+    """Returns the protocol of the store's data set."""
+    return market_protocol(
+        data=store.meta["name"],
+        fingerprint=store.meta["fingerprint"],
+        counts=store.meta["counts"],
+        is_generated=store.meta["generated"],
+    )

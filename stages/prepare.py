@@ -1,0 +1,26 @@
+"""``python -m stages.prepare NAME``: a data set -> ``data/prepared/NAME`` (image table and packed images)."""
+
+import argparse
+from dataclasses import asdict
+from pathlib import Path
+
+from pipeline.config import block, load, parse
+from pipeline.data.prepare import PrepareParams, prepare
+from pipeline.data.table import count, summary
+from pipeline.tracking.runs import stage_run
+
+
+def main() -> None:
+    """Prepares the data set named on the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("name", help="a block of `prepare` in params.yaml")
+    name = parser.parse_args().name
+    params = parse(PrepareParams, block(load(), "prepare", name), f"prepare.{name}")
+    with stage_run(stage="prepare", name=name, params=params.model_dump()) as run:
+        table = prepare(name, params, Path("data/prepared") / name)
+        print(summary(table))
+        run.log_metrics(asdict(count(table)))
+
+
+if __name__ == "__main__":
+    main()

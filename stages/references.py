@@ -1,0 +1,30 @@
+"""``python -m stages.references``: what a method has to beat -> ``artifacts/evaluate/{chance,...}/metrics.json``."""
+
+import argparse
+from pathlib import Path
+
+from pipeline.config import block, load, parse
+from pipeline.data.store import ImageStore
+from pipeline.methods.registry import find
+from pipeline.tracking.runs import stage_run
+from pipeline.training.checkpoint import open_checkpoint
+from pipeline.training.evaluate import EvaluationParams
+from pipeline.training.references import ReferencesParams, networks, trivial
+
+
+def main() -> None:
+    """Scores chance, colours, raw pixels, an untrained and the pretrained network."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
+    tree = load()
+    params = parse(ReferencesParams, block(tree, "references"), "references")
+    evaluation = parse(EvaluationParams, block(tree, "evaluation"), "evaluation")
+    data, out = Path("data/prepared") / params.data, Path("artifacts/evaluate")
+    with stage_run(stage="references", name=params.data, params=params.model_dump(), inputs=[data]) as run:
+        store, found = ImageStore(data), open_checkpoint(Path("artifacts/train") / params.pretrained)
+        kind = find(found.meta["experiment"]["method"])
+        for result in [*trivial(store, params, out), *networks(store, found, kind, evaluation, out)]:
+            run.log_metrics({f"{result.experiment}_mAP": result.metrics["mAP"]})
+
+
+if __name__ == "__main__":
+    main()

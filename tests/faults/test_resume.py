@@ -1,0 +1,79 @@
+"""A run killed at random moments and started again ends bit for bit as one that was never stopped."""
+
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import torch
+
+from pipeline.training import checkpoint
+from tests.faults.victim import EPOCHS
+
+ROOT = Path(__file__).parents[2]
+FORWARDS = 12  # 6 steps of 2 groups an epoch
+
+
+def start(run_folder, heartbeat):
+    heartbeat.unlink(missing_ok=True)
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.faults.victim", str(run_folder), str(heartbeat)],
+        cwd=ROOT, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def finish(run_folder, heartbeat):
+    process = start(run_folder, heartbeat)
+    _, output = process.communicate(timeout=120)
+    assert process.returncode == 0, output
+    return output
+
+
+def kill_at(process, heartbeat, epoch, what, count):
+    """Kills the process as soon as it has reached a moment, and returns where it was."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        beat = heartbeat.read_text().split() if heartbeat.exists() else []
+        if beat and (int(beat[0]), beat[1], int(beat[2])) >= (epoch, what, count) and beat[1] == what:
+            process.send_signal(signal.SIGKILL)
+            break
+        time.sleep(0.002)
+    _, output = process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL, output
+    return heartbeat.read_text().split(), output
+
+
+def final_state(run_folder):
+    found = checkpoint.latest(run_folder)
+    assert found.meta["epoch"] == EPOCHS
+    trainer = torch.load(found.folder / checkpoint.TRAINER, weights_only=True)
+    moments = trainer["optimizer"]["state"]
+    digests = {name: found.meta["files"][name] for name in (checkpoint.MODEL, checkpoint.METHOD)}
+    losses = [row["loss"] for row in trainer["history"]]
+    return digests, losses, [value for state in moments.values() for value in state.values()]
+
+
+def test_a_killed_run_ends_bit_for_bit_as_an_undisturbed_one(tmp_path):
+    chance = random.Random(20240112)
+    moments = [(epoch, "step", chance.randrange(2, FORWARDS)) for epoch in (0, 1, 3, 4)]
+    moments.insert(2, (2, "saving", 0))
+    undisturbed, disturbed, heartbeat = tmp_path / "undisturbed", tmp_path / "disturbed", tmp_path / "heartbeat"
+    finish(undisturbed, heartbeat)
+
+    done = 0
+    for epoch, what, count in moments:
+        beat, output = kill_at(start(disturbed, heartbeat), heartbeat, epoch, what, count)
+        assert beat[:2] == [str(epoch), what], "the kill struck elsewhere"
+        assert int(beat[2]) < FORWARDS or what == "saving"
+        assert (f"resumed after epoch {done}" in output) == (done > 0)
+        done = epoch
+        if what == "saving":
+            assert (disturbed / f".epoch-{epoch + 1:04d}.partial").is_dir()
+            assert checkpoint.latest(disturbed).meta["epoch"] == epoch
+    assert "resumed after epoch 4" in finish(disturbed, heartbeat)
+
+    ours, theirs = final_state(disturbed), final_state(undisturbed)
+    assert ours[:2] == theirs[:2]
+    assert all(torch.equal(a, b) for a, b in zip(ours[2], theirs[2], strict=True))
