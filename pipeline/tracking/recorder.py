@@ -18,6 +18,7 @@ from typing import Any
 import psutil
 
 from pipeline.tracking import provenance, spool
+from pipeline.tracking.runs import tracking_folder
 from pipeline.tracking.store import Store, UnreachableError
 
 log = logging.getLogger("recorder")
@@ -43,6 +44,7 @@ class Child:
         self.run: str | None = None
         self.start: dict[str, Any] = {}
         self.end: dict[str, Any] = {}
+        self.sample_at = 0.0
         self._offset = 0
 
     def forward(self, store: Store, parent: str) -> None:
@@ -71,7 +73,7 @@ class Child:
 
     def excuse(self) -> None:
         """Tells a stage that waits for its run's id not to."""
-        if self.run is None:
+        if self.run is None and not self.path.with_suffix(".id").exists():
             self._tell("")
 
     def _tell(self, run: str) -> None:
@@ -88,70 +90,63 @@ class Pipeline:
         self.header: dict[str, Any] = json.loads((folder / "pipeline.json").read_text())
         self.children: dict[str, Child] = {}
         self.store: Store | None = None
-        self.run = ""
-        self.is_reachable = True
+        self.run: str | None = None
         self.is_over = False
-        self.retry_at = 0.0
+
+    def look(self) -> None:
+        """Finds new spools, and whether the pipeline is over: its process gone, and no stage of it alive."""
+        for path in sorted(self.folder.glob("*.jsonl"), key=lambda path: path.stat().st_mtime_ns):
+            if path.stem not in self.children:
+                self.children[path.stem] = Child(path)
+        self.is_over = not provenance.is_running(self.header["process"]) and not self._living()
 
     def forward(self) -> None:
-        """Takes what is new to the store; afterwards the folder is gone if the pipeline is over."""
-        self.is_over = not provenance.is_running(self.header["process"]) and not self._living()
-        for path in sorted(self.folder.glob("*.jsonl"), key=lambda path: path.stat().st_mtime_ns):
-            self.children.setdefault(path.stem, Child(path))
-        try:
-            if self.children and self.store is None:
-                self._open()
-            if self.store:
-                for child in self.children.values():
-                    child.forward(self.store, self.run)
-                if self.is_over:
-                    self._close(self.store)
+        """Takes what is new to the store; the folder is removed once the pipeline is over and all of it sent."""
+        if self.children:
+            self.store = self.store or Store(self.header["uri"], self.header["experiment"])
+            self.run = self.run or self._start(self.store)
+            for child in self.children.values():
+                child.forward(self.store, self.run)
             if self.is_over:
-                shutil.rmtree(self.folder)
-            self.is_reachable = True
-        except UnreachableError as error:
-            log.warning("%s does not answer; its runs are kept and sent later: %s", self.header["uri"], error)
-            self.is_reachable, self.retry_at = False, time.monotonic() + RETRY_SECONDS
-        if not self.is_reachable:
-            self.excuse()
+                self._end(self.store, self.run)
+        if self.is_over:
+            shutil.rmtree(self.folder)
 
     def excuse(self) -> None:
         """Tells every stage that waits for its run's id not to."""
-        for path in self.folder.glob("*.jsonl"):
-            self.children.setdefault(path.stem, Child(path)).excuse()
+        for child in self.children.values():
+            child.excuse()
 
-    def sample(self, values: dict[str, float]) -> None:
-        """Adds the state of the machine to what every living stage says."""
+    def watch(self, machine: Machine) -> None:
+        """Adds the state of the machine to what its living stages say, every few seconds."""
         now = time.time()
         for child in self._living():
-            if child.start and not child.end:
+            if child.start and now >= child.sample_at:
+                child.sample_at = now + SYSTEM_METRICS_SECONDS
                 step = int((now - child.start["time"]) / SYSTEM_METRICS_SECONDS)
+                values = machine.sample()
                 event = {"event": "metrics", "time": now, "step": step, "values": values, "system": True}
                 spool.append(child.path, event)
 
     def _living(self) -> list[Child]:
-        children = [self.children.setdefault(path.stem, Child(path)) for path in self.folder.glob("*.jsonl")]
-        return [child for child in children if not child.end and spool.is_held(child.path)]
+        return [child for child in self.children.values() if not child.end and spool.is_held(child.path)]
 
-    def _open(self) -> None:
+    def _start(self, store: Store) -> str:
         process = self.header["process"]
-        self.store = store = Store(self.header["uri"], self.header["experiment"])
         tags = {"host": process["host"], "pid": str(process["pid"])}
         name, start = process["name"], process["started"]
-        self.run = store.run("pipeline", name, name=name, start=start, tags=tags, parent=None)
+        return store.run("pipeline", name, name=name, start=start, tags=tags, parent=None)
 
-    def _close(self, store: Store) -> None:
+    def _end(self, store: Store, run: str) -> None:
         """Ends the run of the pipeline, and adds to each stage's run the DVC hashes of what it made."""
         root = Path(self.header["root"])
         for child in self.children.values():
             if child.run and child.end["status"] == "FINISHED" and (stage := child.start["tags"]["dvc.stage"]):
-                store.tag(
-                    child.run,
-                    {f"dvc.out.{out}": md5 for out, md5 in provenance.dvc_outs(root, stage).items()},
-                )
+                outs = provenance.dvc_outs(root, stage)
+                store.tag(child.run, {f"dvc.out.{out}": md5 for out, md5 in outs.items()})
         bad = [child.end["status"] for child in self.children.values() if child.end["status"] != "FINISHED"]
-        end = max((child.end["time"] for child in self.children.values()), default=time.time())
-        store.end(self.run, bad[0] if bad else "FINISHED", end)
+        end = max(child.end["time"] for child in self.children.values())
+        store.end(run, bad[0] if bad else "FINISHED", end)
 
 
 class Machine:
@@ -180,33 +175,37 @@ class Machine:
         return {f"system/{name}": value for name, value in values.items()}
 
 
-def record(folder: Path) -> set[Path]:
+def record(folder: Path) -> list[Pipeline]:
     """Forwards every pipeline in ``folder`` until all are over; returns those that could not be sent."""
     pipelines: dict[Path, Pipeline] = {}
-    machine, sample_at = Machine(), 0.0
+    machine = Machine()
+    silent_until: dict[str, float] = {}
     while True:
         for header in folder.glob("*/pipeline.json"):
-            pipelines.setdefault(header.parent, Pipeline(header.parent))
-        if time.monotonic() >= sample_at:
-            sample_at = time.monotonic() + SYSTEM_METRICS_SECONDS
-            values = machine.sample()
-            for pipeline in pipelines.values():
-                pipeline.sample(values)
+            if header.parent not in pipelines:
+                pipelines[header.parent] = Pipeline(header.parent)
         for pipeline in pipelines.values():
-            if time.monotonic() >= pipeline.retry_at:
-                pipeline.forward()
-            elif not pipeline.is_reachable:
+            uri = pipeline.header["uri"]
+            pipeline.look()
+            try:
+                if time.monotonic() > silent_until.get(uri, 0.0):
+                    pipeline.forward()
+            except UnreachableError as error:
+                log.warning("%s does not answer, its runs wait in %s: %.300s", uri, folder, error)
+                silent_until[uri] = time.monotonic() + RETRY_SECONDS
+            if uri in silent_until:
                 pipeline.excuse()
+            pipeline.watch(machine)
         pipelines = {path: pipeline for path, pipeline in pipelines.items() if path.is_dir()}
         if all(pipeline.is_over for pipeline in pipelines.values()):
-            return set(pipelines)
+            return list(pipelines.values())
         time.sleep(POLL_SECONDS)
 
 
-def run(folder: Path) -> set[Path]:
+def run(folder: Path) -> list[Pipeline]:
     """Records unless ``folder`` has a recorder already; returns what could not be sent."""
-    unsent: set[Path] = set()
-    while {header.parent for header in folder.glob("*/pipeline.json")} - unsent:
+    unsent: list[Pipeline] = []
+    while {header.parent for header in folder.glob("*/pipeline.json")} - {pipeline.folder for pipeline in unsent}:
         held = spool.hold(folder / "recorder.lock")
         if held is None:
             break
@@ -222,18 +221,16 @@ def main() -> None:
     os.environ.pop("MLFLOW_RUN_ID", None)
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
-    logging.basicConfig(format="%(asctime)s %(message)s")
     if len(sys.argv) > 1:
+        logging.basicConfig(format="%(asctime)s %(message)s")
         run(Path(sys.argv[1]))
-        return
-    from pipeline.tracking.runs import tracking_folder
-
-    folder = tracking_folder()
-    deadline = time.monotonic() + 2 * RETRY_SECONDS
-    while spool.is_held(folder / "recorder.lock") and time.monotonic() < deadline:
-        time.sleep(POLL_SECONDS)
-    for unsent in run(folder):
-        print(f"not sent yet: {unsent}")
+    elif (folder := tracking_folder()).is_dir():
+        logging.basicConfig(level=logging.ERROR)
+        deadline = time.monotonic() + 2 * RETRY_SECONDS
+        while spool.is_held(folder / "recorder.lock") and time.monotonic() < deadline:
+            time.sleep(POLL_SECONDS)
+        for pipeline in run(folder):
+            print(f"{pipeline.header['uri']} does not answer: the runs in {pipeline.folder} are sent later")
 
 
 if __name__ == "__main__":

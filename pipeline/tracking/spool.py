@@ -22,13 +22,13 @@ Held = NewType("Held", int)
 """The open file that holds a lock; closing it, or the end of the process, gives the lock back."""
 
 
-def hold(path: Path) -> Held | None:
-    """Returns the lock of ``path``, made if absent, or None when another process holds it.
+def hold(path: Path, *, patience_seconds: float = 0.5) -> Held | None:
+    """Returns the lock of ``path``, made if absent, or None when another process holds it all the time.
 
-    It is tried for half a second, because ``is_held`` of another process takes it for a moment.
+    A little patience is always needed, because ``is_held`` of another process takes the lock for a moment.
     """
     file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    deadline = time.monotonic() + 0.5
+    deadline = time.monotonic() + patience_seconds
     while True:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

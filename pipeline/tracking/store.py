@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from pipeline.tracking import spool
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -14,6 +17,9 @@ if TYPE_CHECKING:
 Answer = TypeVar("Answer")
 
 log = logging.getLogger(__name__)
+
+SQLITE = "sqlite:///"
+MIGRATION_PATIENCE_SECONDS = 60.0
 
 BATCH = 1000
 """Metrics in one request, MLflow's limit. Parameters: 100."""
@@ -36,9 +42,10 @@ class Store:
     def __init__(self, uri: str, experiment: str):
         import mlflow
 
-        mlflow.set_tracking_uri(uri)
-        self.client: MlflowClient = mlflow.MlflowClient(uri)
-        self.experiment: str = self._ask(self._experiment, uri, experiment)
+        self.uri = uri
+        with _sole_user(uri):
+            self.client: MlflowClient = mlflow.MlflowClient(uri)
+            self.experiment: str = self._ask(self._experiment, uri, experiment)
 
     def run(self, tag: str, value: str, *, name: str, start: float, tags: dict[str, str], parent: str | None) -> str:
         """Returns the id of the run whose ``tag`` is ``value``, made if there is none, and running."""
@@ -93,8 +100,7 @@ class Store:
 
         if found := self.client.get_experiment_by_name(name):
             return found.experiment_id
-        file = uri.removeprefix("sqlite:///")
-        place = str(Path(file).parent / "mlartifacts") if file != uri else None
+        place = str(Path(uri.removeprefix(SQLITE)).parent / "mlartifacts") if uri.startswith(SQLITE) else None
         try:
             return self.client.create_experiment(name, artifact_location=place)
         except MlflowException:
@@ -148,6 +154,7 @@ class Store:
         digest = f"unknown {event['time']}" if event["digest"] == "unknown" else event["digest"]
         wanted = f"tags.`dvc.hash` = '{digest}' AND name = '{event['name']}'"
         found = self.client.search_logged_models([self.experiment], wanted, max_results=1)
+        mlflow.set_tracking_uri(self.uri)
         model = found[0] if found else None
         model = model or mlflow.create_external_model(
             name=event["name"],
@@ -161,6 +168,20 @@ class Store:
 
     def _end(self, run: str, event: dict[str, Any]) -> None:
         self.client.set_terminated(run, event["status"], int(event["time"] * 1000))
+
+
+@contextmanager
+def _sole_user(uri: str) -> Iterator[None]:
+    """Keeps other processes from opening the database meanwhile: two that migrate a new one break it."""
+    if not uri.startswith(SQLITE):
+        yield
+        return
+    held = spool.hold(Path(uri.removeprefix(SQLITE) + ".lock"), patience_seconds=MIGRATION_PATIENCE_SECONDS)
+    try:
+        yield
+    finally:
+        if held is not None:
+            spool.release(held)
 
 
 def _metrics(
