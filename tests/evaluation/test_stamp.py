@@ -121,6 +121,13 @@ def test_a_result_without_a_metric_is_not_written(tmp_path):
         write_result(tmp_path / "metrics.json", replace(RESULT, metrics=dict.fromkeys(METRICS[:-1], 0.5)))
 
 
+@pytest.mark.parametrize("value", [56.7, -0.1, float("nan")])
+def test_percentages_and_nan_are_not_written(tmp_path, value):
+    with pytest.raises(ValueError, match=r"metrics stand in \[0, 1\], got {'mAP'"):
+        write_result(tmp_path / "metrics.json", replace(RESULT, metrics={**RESULT.metrics, "mAP": value}))
+    assert not (tmp_path / "metrics.json").exists()
+
+
 def test_stamps_need_neither_torch_nor_pandas():
     code = "import sys, pipeline.evaluation.stamp; sys.exit(bool({'torch', 'pandas', 'numpy'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
