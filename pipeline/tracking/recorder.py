@@ -17,7 +17,7 @@ from typing import Any
 
 import psutil
 
-from pipeline.tracking import provenance, spool
+from pipeline.tracking import lineage, spool
 from pipeline.tracking.runs import tracking_folder
 from pipeline.tracking.store import Store, UnreachableError
 
@@ -98,7 +98,7 @@ class Pipeline:
         for path in sorted(self.folder.glob("*.jsonl"), key=lambda path: path.stat().st_mtime_ns):
             if path.stem not in self.children:
                 self.children[path.stem] = Child(path)
-        self.is_over = not provenance.is_running(self.header["process"]) and not self._living()
+        self.is_over = not lineage.is_running(self.header["process"]) and not self._living()
 
     def forward(self) -> None:
         """Takes what is new to the store; the folder is removed once the pipeline is over and all of it sent."""
@@ -142,7 +142,7 @@ class Pipeline:
         root = Path(self.header["root"])
         for child in self.children.values():
             if child.run and child.end["status"] == "FINISHED" and (stage := child.start["tags"]["dvc.stage"]):
-                outs = provenance.dvc_outs(root, stage)
+                outs = lineage.dvc_outs(root, stage)
                 store.tag(child.run, {f"dvc.out.{out}": md5 for out, md5 in outs.items()})
         bad = [child.end["status"] for child in self.children.values() if child.end["status"] != "FINISHED"]
         end = max(child.end["time"] for child in self.children.values())

@@ -19,7 +19,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pipeline.tracking import provenance, spool
+from pipeline.provenance import git_commit
+from pipeline.tracking import lineage, spool
 from pipeline.tracking.metrics import MetricsWriter
 
 log = logging.getLogger(__name__)
@@ -79,7 +80,7 @@ class StageRun:
                 "event": "model",
                 "name": name,
                 "folder": str(folder),
-                "digest": provenance.dvc_hash(Path.cwd(), str(folder)),
+                "digest": lineage.dvc_hash(Path.cwd(), str(folder)),
                 "source_run": source_run,
                 "metrics": {key: float(value) for key, value in metrics.items()},
                 "data": _data_set(data),
@@ -120,7 +121,7 @@ def stage_run(
                 "stage": stage,
                 "dvc.stage": os.environ.get("DVC_STAGE", ""),
                 "command": " ".join(sys.orig_argv[1:]),
-                **{f"git.{key}": value for key, value in provenance.git_state(Path.cwd()).items()},
+                "git.commit": git_commit(),
             },
         }
     )
@@ -157,7 +158,7 @@ def tracking_folder() -> Path:
 def _open(stage: str) -> tuple[StageRun, spool.Held | None]:
     """Returns a run with a new spool and a recorder that reads it, or a silent run if that fails."""
     folder = tracking_folder()
-    process = provenance.pipeline_process()
+    process = lineage.pipeline_process()
     try:
         pipeline = folder / f"{process['pid']}-{process['started']:.0f}"
         pipeline.mkdir(parents=True, exist_ok=True)
@@ -200,4 +201,4 @@ def _study() -> str:
 
 
 def _data_set(path: Path | str) -> dict[str, str]:
-    return {"name": Path(path).as_posix(), "digest": provenance.dvc_hash(Path.cwd(), str(path))}
+    return {"name": Path(path).as_posix(), "digest": lineage.dvc_hash(Path.cwd(), str(path))}

@@ -88,7 +88,7 @@ def test_a_store_that_comes_back_while_the_pipeline_runs_gets_everything(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks = iter([True, True, True, False])
-    monkeypatch.setattr(recorder.provenance, "is_running", lambda process: next(looks, False))
+    monkeypatch.setattr(recorder.lineage, "is_running", lambda process: next(looks, False))
     FakeStore.failures = 2
     assert recorder.run(folder) == []
     assert [event["event"] for event in FakeStore.told] == ["start", "metrics", "end", "end of pipeline"]

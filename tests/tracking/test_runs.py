@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.provenance import git_commit
 from pipeline.tracking.runs import stage_run
 
 TRAIN = """
@@ -119,8 +120,8 @@ def test_a_run_is_tagged_with_what_dvc_hashed_after_it(runs: dict[str, Any]) -> 
     assert runs["train"].data.tags["dvc.out.artifacts/mdpr"] == "2222222222222222222222222222222b.dir"
 
 
-def test_outside_a_checkout_the_commit_is_unknown(runs: dict[str, Any]) -> None:
-    assert runs["train"].data.tags["git.commit"] == "unknown"
+def test_a_run_names_its_commit(runs: dict[str, Any]) -> None:
+    assert runs["train"].data.tags["git.commit"] == git_commit()
 
 
 def test_the_machine_is_watched(runs: dict[str, Any]) -> None:

@@ -1,47 +1,14 @@
-"""Where a run comes from: the commit, the DVC stage and its data, the process that runs the pipeline."""
+"""Where a run belongs: the process that runs the pipeline, and the data as DVC knows it."""
 
 from __future__ import annotations
 
 import os
-import subprocess
 import time
 from pathlib import Path
 from typing import Any
 
 import psutil
 import yaml
-
-CODE = (
-    "pipeline",
-    "stages",
-    "params.yaml",
-    "dvc.yaml",
-    "studies/dvc.yaml",
-    "constraints.txt",
-    "pyproject.toml",
-)
-"""What can move results: changes elsewhere (notes, dvc.lock, the README) do not make a commit dirty."""
-
-
-def git_state(root: Path) -> dict[str, str]:
-    """Returns ``{commit, dirty}``: the checked-out commit and whether code or parameters differ from it.
-
-    Both are ``unknown`` outside a git checkout, such as an unpacked source archive.
-    """
-
-    def git(*arguments: str) -> str:
-        answer = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=True)
-        return answer.stdout.strip()
-
-    try:
-        if Path(git("rev-parse", "--show-toplevel")) != root.resolve():
-            return {"commit": "unknown", "dirty": "unknown"}
-        return {
-            "commit": git("rev-parse", "HEAD"),
-            "dirty": str(bool(git("status", "--porcelain", "--", *CODE))).lower(),
-        }
-    except (OSError, subprocess.CalledProcessError):
-        return {"commit": "unknown", "dirty": "unknown"}
 
 
 def pipeline_process() -> dict[str, Any]:
