@@ -55,7 +55,7 @@ def file_digest(path: Path) -> str:
 def code_digest(*packages: str) -> str:
     """Returns a digest of the source of every module of ours, below ``packages``, that this process has loaded."""
     sources = {
-        name: file_digest(Path(module.__file__))
+        name: file_digest(Path(str(module.__file__)))
         for name, module in sorted(sys.modules.items())
         if name.startswith(packages) and getattr(module, "__file__", None)
     }

@@ -10,9 +10,9 @@ from pathlib import Path
 from pipeline.config import block, load, parse
 from pipeline.data.store import ImageStore
 from pipeline.methods.registry import find
+from pipeline.scoring.evaluate import EvaluationParams, evaluate, model_from, model_from_file
 from pipeline.tracking.runs import stage_run
 from pipeline.training.checkpoint import open_checkpoint
-from pipeline.training.evaluate import EvaluationParams, evaluate, model_from, model_from_file
 
 
 def main() -> None:

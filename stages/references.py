@@ -6,10 +6,10 @@ from pathlib import Path
 from pipeline.config import block, load, parse
 from pipeline.data.store import ImageStore
 from pipeline.methods.registry import find
+from pipeline.scoring.evaluate import EvaluationParams
+from pipeline.scoring.references import ReferencesParams, networks, trivial
 from pipeline.tracking.runs import stage_run
 from pipeline.training.checkpoint import open_checkpoint
-from pipeline.training.evaluate import EvaluationParams
-from pipeline.training.references import ReferencesParams, networks, trivial
 
 
 def main() -> None:

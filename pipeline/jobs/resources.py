@@ -2,91 +2,110 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Literal
 
 from pipeline.config import Record
 
 OBJECT_STORE_BYTES = 150 * 2**20
-"""Enough: images come from a memory-mapped store and gradients go by gloo or NCCL, not through Ray's objects."""
+"""Enough: images come from a memory-mapped store, and gradients go by gloo or NCCL, not through Ray's objects."""
 
-QUIET = {
+SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
+    "RAY_TRAIN_ENABLE_PRINT_PATCH": "0",
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.1",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_COLOR_PREFIX": "0",
 }
+"""Environment of Ray, private, quick to start and quiet, where the user's own says nothing else."""
 
 
 class ResourcesParams(Record):
     """A block ``resources.<experiment>`` of params.yaml; no stage depends on it, since it changes no result.
 
-    ``workers`` 0 trains in the stage's own process. ``cpus_per_worker`` counts cores, ``retries`` the times that a
-    job goes on from its last checkpoint after losing a worker.
+    ``workers``: processes that share the groups of a batch; 0 trains in the stage's own process, ``auto`` takes as many
+    as there are GPUs, as far as they share the groups evenly. ``cpus_per_worker`` counts cores, ``retries`` the times
+    that a job goes on from its last checkpoint after losing a worker.
     """
 
-    workers: int
+    workers: int | Literal["auto"]
     cpus_per_worker: int
     retries: int
 
 
 @dataclass(frozen=True)
-class Share:
-    """What one worker gets."""
+class Team:
+    """How many workers there are, and what each of them gets."""
 
+    workers: int
     cpus: int
     gpus: int
 
-    def as_ray(self) -> dict[str, float]:
-        """Returns it in Ray's words."""
+    def share(self) -> dict[str, float]:
+        """Returns what a worker gets, in Ray's words."""
         return {"CPU": self.cpus, **({"GPU": self.gpus} if self.gpus else {})}
 
 
 @contextmanager
-def connected(workers: int, cpus_per_worker: int) -> Iterator[Share]:
-    """Joins the cluster of ``RAY_ADDRESS``, or starts a local instance and ends it, and yields a worker's share.
+def connected(params: ResourcesParams, groups: int) -> Iterator[Team]:
+    """Joins the cluster of ``RAY_ADDRESS``, or starts a local instance and ends it, and yields the team for a job.
 
-    A local instance may start more workers than there are cores (they then take turns). A GPU each is asked for where
-    the cluster has enough of them, otherwise the job runs on CPUs and says so.
+    A local instance has its dashboard on loopback, since Ray Train asks it whether its controller still lives; it may
+    start more workers than there are cores, which then take turns.
 
     Raises:
         ValueError: when a joined cluster can never hold the workers.
     """
-    for name, value in QUIET.items():
+    for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
     import ray
 
     address = os.environ.get("RAY_ADDRESS")
     started = not ray.is_initialized()
     if started and address:
-        ray.init(address=address, log_to_driver=True)
+        ray.init(address=address, logging_level=logging.WARNING)
     elif started:
+        asked = params.workers if isinstance(params.workers, int) else 1
         ray.init(
             address="local",
-            num_cpus=max(workers * cpus_per_worker, os.cpu_count() or 1),
-            include_dashboard=False,
+            num_cpus=max(asked * params.cpus_per_worker, os.cpu_count() or 1),
             object_store_memory=OBJECT_STORE_BYTES,
-            log_to_driver=True,
+            dashboard_host="127.0.0.1",
+            include_dashboard=True,
+            logging_level=logging.WARNING,
         )
     try:
-        yield _share(workers, cpus_per_worker, ray.cluster_resources())
+        yield choose_team(params, groups, ray.cluster_resources())
     finally:
         if started:
             ray.shutdown()
 
 
-def _share(workers: int, cpus: int, there: dict[str, float]) -> Share:
-    if there.get("CPU", 0) < workers * cpus:
+def choose_team(params: ResourcesParams, groups: int, there: Mapping[str, float]) -> Team:
+    """Returns the team for a job of ``groups`` groups among the CPUs and GPUs that are there.
+
+    Each worker gets a GPU where there is one for every worker; otherwise all run on CPUs, which is said.
+
+    Raises:
+        ValueError: when there are too few CPUs.
+    """
+    cpus, gpus = int(there.get("CPU", 0)), int(there.get("GPU", 0))
+    if params.workers == "auto":
+        workers = max(count for count in range(1, groups + 1) if groups % count == 0 and count <= max(gpus, 1))
+    else:
+        workers = params.workers
+    if workers * params.cpus_per_worker > cpus:
         raise ValueError(
-            f"{workers} workers of {cpus} CPUs need {workers * cpus} CPUs, the cluster has {there.get('CPU', 0):g}; "
-            "lower resources.<experiment>.workers in params.yaml (results do not change) or add nodes"
+            f"{workers} workers of {params.cpus_per_worker} CPUs need {workers * params.cpus_per_worker}, and there are "
+            f"{cpus}: lower the experiment's block of `resources` in params.yaml (results do not change) or add nodes"
         )
-    gpus = int(there.get("GPU", 0))
     if 0 < gpus < workers:
-        print(f"the cluster has {gpus} GPUs for {workers} workers: running on CPUs", file=sys.stderr)
-    return Share(cpus, 1 if gpus >= workers else 0)
+        print(f"{gpus} GPUs for {workers} workers: running on CPUs", file=sys.stderr)
+    return Team(workers, params.cpus_per_worker, 1 if gpus >= workers else 0)

@@ -7,13 +7,12 @@ restarted job goes on from them, with Ray or without.
 
 from __future__ import annotations
 
-from pathlib import Path
+import logging
 from typing import Any
 
 import ray.train
 import ray.train.torch
-import torch
-from ray.train.v2.api.exceptions import TrainingFailedError, WorkerGroupError
+from ray.train.v2.api.exceptions import WorkerGroupError
 
 from pipeline.jobs.resources import ResourcesParams, connected
 from pipeline.tracking.metrics import MetricsWriter
@@ -26,7 +25,7 @@ class WriteMetrics(ray.train.UserCallback):
     def __init__(self, writer: MetricsWriter) -> None:
         self.writer = writer
 
-    def after_report(self, run_context: Any, metrics: list[dict[str, Any]], checkpoint: Any) -> None:  # noqa: ARG002
+    def after_report(self, run_context: Any, metrics: list[dict[str, Any]], checkpoint: Any) -> None:
         """Writes what the workers have just reported."""
         values = dict(metrics[0])
         self.writer.log(int(values.pop("epoch")), values)
@@ -38,39 +37,38 @@ def train(job: Job, resources: ResourcesParams, writer: MetricsWriter) -> list[d
     Raises:
         Whatever the first worker that failed raised, once the retries are used up.
     """
+    logging.getLogger("ray.train").setLevel(logging.WARNING)
     if resources.workers == 0:
-        return _fit(job, resources, writer, {})
-    with connected(resources.workers, resources.cpus_per_worker) as share:
-        return _fit(job, resources, writer, share.as_ray())
+        config = ray.train.ScalingConfig(num_workers=0)
+        return _fit(job, writer, config, resources.retries)
+    with connected(resources, job.groups) as team:
+        config = ray.train.ScalingConfig(
+            num_workers=team.workers, use_gpu=bool(team.gpus), resources_per_worker=team.share()
+        )
+        return _fit(job, writer, config, resources.retries)
 
 
-def _fit(
-    job: Job, resources: ResourcesParams, writer: MetricsWriter, share: dict[str, float]
-) -> list[dict[str, float]]:
-    local = resources.workers == 0
+def _fit(job: Job, writer: MetricsWriter, scaling: ray.train.ScalingConfig, retries: int) -> list[dict[str, float]]:
     trainer = ray.train.torch.TorchTrainer(
-        _work,
-        train_loop_config={"job": job, "writer": writer if local else None},
-        scaling_config=ray.train.ScalingConfig(
-            num_workers=resources.workers,
-            use_gpu=bool(share.get("GPU")),
-            resources_per_worker=share or None,
-        ),
+        _work,  # type: ignore[arg-type]  # Ray's annotations are those of Train V1, here and below
+        train_loop_config={"job": job, "writer": writer if scaling.num_workers == 0 else None},
+        scaling_config=scaling,
         run_config=ray.train.RunConfig(
             name=job.run_folder.name,
             storage_path=str(job.run_folder.parent / "ray"),
-            failure_config=ray.train.FailureConfig(max_failures=resources.retries),
-            callbacks=[WriteMetrics(writer)],
+            failure_config=ray.train.FailureConfig(max_failures=retries),
+            callbacks=[WriteMetrics(writer)],  # type: ignore[list-item]
         ),
     )
     try:
-        return trainer.fit().return_value
+        return trainer.fit().return_value  # type: ignore[attr-defined]
     except WorkerGroupError as error:
         raise next(iter(error.worker_failures.values())) from error
 
 
 def _work(config: dict[str, Any]) -> list[dict[str, float]]:
     """Runs in each worker. In local mode Ray calls no callbacks, so there the metrics are written here."""
+    logging.getLogger("ray.train").setLevel(logging.WARNING)
     writer: MetricsWriter | None = config["writer"]
 
     def report(metrics: dict[str, float]) -> None:

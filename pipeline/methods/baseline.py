@@ -9,25 +9,23 @@ import numpy as np
 import torch
 from torch import nn
 
-from pipeline.config import Record
 from pipeline.data.loading import Batch
-from pipeline.data.samplers import BatchParams, identity_batches
+from pipeline.data.samplers import identity_batches
 from pipeline.losses.cross_entropy import SmoothedCrossEntropy
 from pipeline.losses.triplet import TripletLoss
 from pipeline.models.baseline import BaselineNetwork
 from pipeline.models.embedder import Embedder
 from pipeline.models.resnet import BackboneParams, ResNet
-from pipeline.training.method import Method, StepOutput
+from pipeline.training.method import Method, MethodParams, StepOutput
 
 
-class BaselineParams(Record):
+class BaselineParams(MethodParams):
     """Every number of the method; losses are summed with weight 1."""
 
     backbone: BackboneParams
     pooling: Literal["gem", "average"]
     smoothing: float
     triplet_margin: float
-    batch: BatchParams
 
 
 class Baseline(Method):

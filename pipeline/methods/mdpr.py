@@ -10,9 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pipeline.config import Record
 from pipeline.data.loading import Batch
-from pipeline.data.samplers import BatchParams, identity_batches
+from pipeline.data.samplers import identity_batches
 from pipeline.losses.attention_diversity import AttentionDiversityLoss, ForegroundMassLoss
 from pipeline.losses.circle_softmax import CircleSoftmaxLoss
 from pipeline.losses.mutual_distillation import MutualDistillationLoss
@@ -22,10 +21,10 @@ from pipeline.models.mdpr import MDPRNetwork, MDPROutput
 from pipeline.models.mdpr_names import mdpr_from_authors
 from pipeline.models.parts import check_stripes
 from pipeline.models.resnet import BackboneParams, ResNet
-from pipeline.training.method import Method, StepOutput
+from pipeline.training.method import Method, MethodParams, StepOutput
 
 
-class MDPRParams(Record):
+class MDPRParams(MethodParams):
     """Every number and switch of the method.
 
     Network: ``part_num`` stripes (0 for none), ``attn_num`` attention maps at each depth; the rest are switches.
@@ -51,7 +50,6 @@ class MDPRParams(Record):
     smoothing: float
     triplet_margin: float
     features: list[str]
-    batch: BatchParams
 
 
 class MDPR(Method):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -44,7 +44,7 @@ class ExperimentParams(Record):
 class Job:
     """What a worker needs to train an experiment: plain values and absolute paths, so that it can be sent anywhere.
 
-    ``experiment`` is the block of params.yaml; ``start`` the resolved start weights; ``run_folder`` keeps the
+    ``experiment`` is the block of params.yaml; ``start`` the resolved start weights; ``groups`` those of a batch; ``run_folder`` keeps the
     checkpoints while training runs; ``meta`` goes into them.
     """
 
@@ -54,6 +54,7 @@ class Job:
     data: Path
     run_folder: Path
     start: str
+    groups: int
     meta: Mapping[str, Any]
 
 
@@ -66,7 +67,7 @@ def describe(name: str, block: Mapping[str, Any], method: type[Method], data: Pa
         ValueError: naming the keys of the block that do not fit, before any work is done.
     """
     params = parse(ExperimentParams, dict(block), f"experiments.{name}")
-    parse(method.params_type, params.settings, f"experiments.{name}.settings")
+    settings = parse(method.params_type, params.settings, f"experiments.{name}.settings")
     store = ImageStore(data)
     trained = Path(params.start) / checkpoint.MODEL
     start = str(trained.absolute()) if trained.is_file() else params.start
@@ -86,7 +87,8 @@ def describe(name: str, block: Mapping[str, Any], method: type[Method], data: Pa
         "versions": versions(),
         "num_classes": len(np.unique(_training_ids(store))),
     }
-    return Job(name, block, method, data.absolute(), (runs / f"{name}-{digest(depends_on)}").absolute(), start, meta)
+    run_folder = (runs / f"{name}-{digest(depends_on)}").absolute()
+    return Job(name, block, method, data.absolute(), run_folder, start, settings.batch.groups, meta)
 
 
 def run(job: Job, report: Report, device: torch.device) -> list[dict[str, float]]:
@@ -97,7 +99,7 @@ def run(job: Job, report: Report, device: torch.device) -> list[dict[str, float]
     workers = Workers.current()
     method = build_method(job.method, params, f"experiments.{job.name}", store, job.meta["num_classes"])
     if workers.is_first:
-        weights.start(method.network, job.start)
+        weights.start(cast(weights.HasBackbone, method.network), job.start)
     dtype = storage_dtype(precision)
     method.to(device=device, dtype=dtype)
     loader = Loader(

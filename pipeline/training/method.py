@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from pipeline.config import Record
 from pipeline.data.loading import Batch
+from pipeline.data.samplers import BatchParams
 
 
 @dataclass
@@ -32,6 +33,12 @@ EmbedAll = Callable[[], Tensor]
 """Embeds every training image with the method's current network: -> ``[N, D]`` on the CPU."""
 
 
+class MethodParams(Record):
+    """What every method's block of params.yaml has; methods add their own keys."""
+
+    batch: BatchParams
+
+
 class Method(nn.Module, ABC):
     """A paper: how its network, losses, batches and state work together.
 
@@ -44,7 +51,7 @@ class Method(nn.Module, ABC):
     unsupervised) and ``cameras`` (what training does with camera labels) go into the stamp of its results.
     """
 
-    params_type: ClassVar[type[Record]]
+    params_type: ClassVar[type[MethodParams]]
     supervision: ClassVar[str]
     cameras: ClassVar[str]
     network: nn.Module

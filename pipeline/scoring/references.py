@@ -12,8 +12,7 @@ from pipeline.config import Record, parse
 from pipeline.data.store import ImageStore
 from pipeline.evaluation import references
 from pipeline.evaluation.stamp import Recipe, Result, write_result
-from pipeline.training.checkpoint import Checkpoint
-from pipeline.training.evaluate import (
+from pipeline.scoring.evaluate import (
     EvaluationParams,
     describe,
     evaluate,
@@ -23,6 +22,7 @@ from pipeline.training.evaluate import (
     rank,
     test_rows,
 )
+from pipeline.training.checkpoint import Checkpoint
 from pipeline.training.experiment import ExperimentParams, build_method
 from pipeline.training.method import Method
 

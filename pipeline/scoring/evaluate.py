@@ -137,7 +137,7 @@ def rank(features: np.ndarray, table: pd.DataFrame, distance: str) -> Ranking:
     return rank_embeddings(features[query], features[~query], distance=distance, **labels(table))
 
 
-def labels(table: pd.DataFrame) -> dict[str, np.ndarray]:
+def labels(table: pd.DataFrame) -> dict[str, Any]:
     """Returns ids and cameras of queries and gallery, as ``rank_embeddings`` takes them."""
     query, gallery = table[table["role"] == "query"], table[table["role"] == "gallery"]
     return {

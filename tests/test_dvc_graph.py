@@ -1,0 +1,78 @@
+"""dvc.yaml lists the code that each stage imports and nothing more, so that a change reruns what it must."""
+
+from pathlib import Path
+
+import grimp
+import pytest
+import yaml
+
+from pipeline import config
+from pipeline.methods.registry import METHODS
+
+ROOT = Path(__file__).parents[1]
+WHOLE = ("pipeline/evaluation", "pipeline/jobs", "pipeline/scoring", "pipeline/tables", "pipeline/training")
+"""Packages that are listed as a folder, since no stage needs a part of them only."""
+OBSERVERS = "pipeline.tracking"
+"""Tracking sees results and never moves them."""
+
+
+@pytest.fixture(scope="module")
+def graph():
+    return build_graph()
+
+
+def build_graph():
+    graph = grimp.build_graph("pipeline", "stages")
+    for module in sorted(graph.modules):
+        if module.startswith(OBSERVERS):
+            graph.remove_module(module)
+    return graph
+
+
+def stages():
+    """Yields (address, command's words, deps) of every stage of both files, foreach written out."""
+    for file in ("dvc.yaml", "studies/dvc.yaml"):
+        for name, stage in yaml.safe_load((ROOT / file).read_text())["stages"].items():
+            items = stage.get("foreach", [None])
+            for item in items:
+                text = yaml.safe_dump(stage.get("do", stage))
+                if item is not None:
+                    text = text.replace("${item}", str(item)).replace("${key}", str(item))
+                    for key, value in (items[item] if isinstance(items, dict) else {}).items():
+                        text = text.replace("${item." + key + "}", str(value))
+                body = yaml.safe_load(text)
+                address = f"{file}:{name}" + (f"@{item}" if item is not None else "")
+                yield pytest.param(body["cmd"].split(), body.get("deps", []), id=address)
+
+
+def imported_files(graph, command):
+    """Returns the files of ours that ``python -m stages.NAME ARGUMENT`` loads."""
+    tree = config.load(ROOT / "params.yaml")
+    entry, argument = command[2], command[3] if len(command) > 3 else None
+    roots = {entry}
+    if entry == "stages.references":
+        argument = tree["references"]["pretrained"]
+    if argument in tree["experiments"]:
+        roots.add(METHODS[tree["experiments"][argument]["method"]].split(":")[0])
+    modules = set(roots).union(*(graph.find_upstream_modules(root) for root in roots))
+    files = set()
+    for module in modules:
+        path = Path(module.replace(".", "/"))
+        if (ROOT / path).with_suffix(".py").is_file():
+            whole = next((folder for folder in WHOLE if path.is_relative_to(folder)), None)
+            files.add(whole or path.with_suffix(".py").as_posix())
+    return files
+
+
+@pytest.mark.parametrize(("command", "deps"), stages())
+def test_a_stage_depends_on_the_code_it_imports_and_nothing_more(graph, command, deps):
+    listed = {dep for dep in deps if dep.startswith(("pipeline", "stages"))}
+    expected = imported_files(graph, command)
+    missing, superfluous = sorted(expected - listed), sorted(listed - expected)
+    assert not missing, f"add to deps: {missing}"
+    assert not superfluous, f"remove from deps: {superfluous}"
+
+
+@pytest.mark.parametrize(("command", "deps"), stages())
+def test_no_stage_depends_on_the_number_of_workers_or_the_place_of_the_data(command, deps):
+    assert not [dep for dep in deps if dep.startswith(("data/raw", "params.yaml"))]
