@@ -15,6 +15,7 @@ from pipeline.data.people.shapes import Array, Light, Point, unit
 from pipeline.data.people.traits import LUMINANCE
 
 PERSON = 1.75  # metres
+BRIGHT = 0.15  # logarithm of the exposure of an average camera
 
 
 class Sensor(Record):
@@ -64,7 +65,7 @@ def hang_camera(rng: Generator, sensor: Sensor, ground_kind: str, wall_kind: str
     side, up = rng.uniform(-0.75, 0.75), rng.uniform(0.35, 0.75)
     length = np.sqrt(side**2 + up**2 + 0.7**2)
     light = Light(float(side / length), float(up / length), float(0.7 / length), float(rng.uniform(0.45, 0.7)))
-    exposure = rng.normal(0, sensor.camera_exposure)
+    exposure = BRIGHT + rng.normal(0, sensor.camera_exposure)
     return Camera(
         ground=ground,
         scene=_image(255 * scene),

@@ -56,7 +56,8 @@ def _hair_mask(style: str, left: Array, up: Array, front: Array) -> Array:
         case "cap":
             return smooth(up - 0.28 - 0.1 * front, -0.04, 0.04)
         case "scarf":
-            return smooth((left / 0.72) ** 2 + ((up + 0.08) / 0.82) ** 2 + 1.4 * (front < 0.1) - 1, -0.06, 0.06)
+            face = (left / 0.72) ** 2 + ((up + 0.08) / 0.82) ** 2
+            return smooth(face + 1.4 * smooth(front, 0.2, 0.0) - 1, -0.06, 0.06)
     return smooth(up - 0.62 * front + 0.02, -0.07, 0.07)
 
 

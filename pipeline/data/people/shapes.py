@@ -59,11 +59,15 @@ def _box(points: Sequence[Point], reach: float, shape: tuple[int, ...]) -> tuple
     return (slice(top, bottom), slice(left, right)) if left < right and top < bottom else None
 
 
+@lru_cache(maxsize=1)
+def _centres() -> Array:
+    """Returns the centres of the pixels of a long row."""
+    return np.arange(4096, dtype=np.float32) + np.float32(0.5)
+
+
 def _grid(rows: slice, columns: slice) -> tuple[Array, Array]:
     """Returns the pixel centres of a box: x [1, w] and y [h, 1]."""
-    x = np.arange(columns.start, columns.stop, dtype=np.float32)[None] + np.float32(0.5)
-    y = np.arange(rows.start, rows.stop, dtype=np.float32)[:, None] + np.float32(0.5)
-    return x, y
+    return _centres()[None, columns], _centres()[rows, None]
 
 
 def tube(
@@ -88,17 +92,18 @@ def tube(
         dx, dy = bx - ax, by - ay
         square = max(dx * dx + dy * dy, 1e-3)
         px, py = x - ax, y - ay
-        t = unit((px * dx + py * dy) / square)
+        t = unit((px * dx + py * dy) * (1 / square))
         ex, ey = px - t * dx, py - t * dy
         start, middle, end = radii[3 * number : 3 * number + 3]
-        radius = start + t * (4 * middle - 3 * start - end + t * (2 * start + 2 * end - 4 * middle))
+        radius = start + t * ((4 * middle - 3 * start - end) + t * (2 * (start + end - 2 * middle)))
         along = t + number
         if ease[0] > 0:
-            cloth = unit((ease[0] - along) * 40 + 0.5)
-            radius = radius + cloth * (ease[1] + (ease[2] - ease[1]) / ease[0] * along)
+            cloth = unit((ease[0] * 40 + 0.5) - along * 40)
+            radius += cloth * (ease[1] + ((ease[2] - ease[1]) / ease[0]) * along)
         gap = np.sqrt(ex * ex + ey * ey) - radius
-        across = (px * dy - py * dx) / (radius * square**0.5)
-        found = [gap, along, across, ex / radius, ey / radius]
+        ex, ey = ex / radius, ey / radius
+        across = ex * (dy / square**0.5) - ey * (dx / square**0.5)
+        found = [gap, along, across, ex, ey]
         if best is None:
             best = found
         else:
@@ -158,7 +163,7 @@ def _patch(
         cover=unit(0.5 - gap),
         near=unit(1 - gap / CONTACT),
         along=along,
-        across=np.minimum(np.maximum(across, -1), 1),
+        across=across.clip(-1.0, 1.0),
         right=right,
         down=down,
         front=front,
@@ -171,10 +176,9 @@ def shade(patch: Patch, light: Light, folds: Array | float = 0.0) -> tuple[Array
 
     Infrared cameras carry their own lamp beside the lens, so what faces them is bright.
     """
-    direct = patch.right * light.right - patch.down * light.up + patch.front * light.front
-    wrapped = np.maximum(0.35 + 0.65 * direct, 0)
-    edge = 0.72 + 0.28 * patch.front
-    visible = (light.ambient + (1 - light.ambient) * wrapped) * edge * (1 + folds) * 1.12
+    visible = (0.65 * light.right) * patch.right - (0.65 * light.up) * patch.down + (0.65 * light.front) * patch.front
+    visible = np.maximum(visible + 0.35, 0) * (1.12 - 1.12 * light.ambient) + 1.12 * light.ambient
+    visible *= (0.72 + 0.28 * patch.front) * (1 + folds)
     infrared = (0.6 + 0.4 * patch.front) * (1 + 0.6 * folds)
     return visible, infrared
 
@@ -220,8 +224,8 @@ def folds_of(patch: Patch, amount: float, seed: int) -> Array:
 
 
 def unit(values: Array) -> Array:
-    """Returns the values held to [0, 1]; many times quicker on small arrays than ``np.clip``."""
-    return np.minimum(np.maximum(values, 0), 1)
+    """Returns the values held to [0, 1]."""
+    return values.clip(0.0, 1.0)
 
 
 def smooth(values: Array, low: float | Array, high: float | Array) -> Array:

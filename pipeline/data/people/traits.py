@@ -35,11 +35,11 @@ BAG_PALETTE = {
 HAIR_PALETTE = {
     (30, 26, 26): 12, (58, 42, 34): 10, (98, 70, 48): 6, (172, 132, 74): 5, (138, 74, 44): 2, (176, 174, 170): 4,
 }  # fmt: skip
-SKINS = ((236, 200, 176), (222, 180, 150), (198, 152, 120), (164, 116, 84), (122, 82, 60), (88, 60, 46))
+SKINS = ((222, 184, 160), (208, 166, 138), (188, 144, 114), (158, 112, 82), (120, 82, 62), (90, 62, 48))
 
 UPPER_KINDS = {"tee": 8, "shirt": 5, "sweater": 5, "hoodie": 4, "jacket": 6, "coat": 4, "dress": 2}
 LOWER_KINDS = {"trousers": 10, "slim": 6, "wide": 4, "shorts": 5, "skirt": 3, "long skirt": 2}
-PATTERNS = {"plain": 12, "stripes": 4, "block": 3, "check": 2, "print": 4, "raglan": 2}
+PATTERNS = {"plain": 7, "stripes": 5, "block": 4, "check": 3, "print": 4, "raglan": 3}
 HAIR_STYLES = {
     "crop": 6,
     "short": 8,
@@ -51,9 +51,10 @@ HAIR_STYLES = {
     "cap": 3,
     "scarf": 2,
 }
-BAGS = {"none": 9, "backpack": 6, "crossbody": 4, "handbag": 3, "tote": 2}
+BAGS = {"none": 7, "backpack": 6, "crossbody": 4, "handbag": 3, "tote": 2}
 
 COVERED_HAIR = ("cap", "scarf", "bald")
+HAIRLINE_STEP = 0.2  # least distance of hair and skin
 VISIBLE_STEP = 0.28  # least distance of two displayed colours that a camera's light and noise do not hide
 
 
@@ -140,6 +141,14 @@ def draw_apart(rng: Generator, palette: dict[tuple[int, int, int], int], *others
             return colour
 
 
+def draw_hair(rng: Generator, skin: Colour, *others: Colour) -> Colour:
+    """Returns a colour of hair that shows on the skin and is told apart from each of the others."""
+    while True:
+        colour = draw_apart(rng, HAIR_PALETTE, *others)
+        if distance(colour, skin) > HAIRLINE_STEP:
+            return colour
+
+
 def draw_upper(rng: Generator) -> Upper:
     """Returns a garment for the upper body."""
     kind = pick(rng, UPPER_KINDS)
@@ -161,6 +170,7 @@ def draw_traits(rng: Generator) -> Traits:
     """Returns a new person."""
     curve = float(rng.beta(1.3, 1.3))
     tone = np.array(SKINS[rng.integers(len(SKINS))]) / 255 * rng.normal(1, 0.03)
+    skin = (float(tone[0]), float(tone[1]), float(tone[2]), float(rng.uniform(0.6, 0.8)))
     styles = {k: w * (2 if k in ("long", "bob", "ponytail", "bun", "scarf") else 1) for k, w in HAIR_STYLES.items()}
     if curve < 0.5:
         styles = {k: w for k, w in HAIR_STYLES.items() if k not in ("ponytail", "bun", "scarf", "bob")}
@@ -177,9 +187,9 @@ def draw_traits(rng: Generator) -> Traits:
             head=float(rng.normal(1.0, 0.03)),
             stride=float(rng.uniform(0.75, 1.15)),
         ),
-        skin=(float(tone[0]), float(tone[1]), float(tone[2]), float(rng.uniform(0.6, 0.8))),
+        skin=skin,
         hair_style=pick(rng, styles),
-        hair=draw_colour(rng, HAIR_PALETTE),
+        hair=draw_hair(rng, skin),
         hat=draw_colour(rng, BAG_PALETTE),
         upper=upper,
         lower=draw_lower(rng, kind),
@@ -210,7 +220,7 @@ def change_hair(rng: Generator, traits: Traits) -> Traits:
     """Returns the person with hair of another length and colour, or under a hat where it was not."""
     bare = traits.hair_style in ("crop", "short", "bald")
     style = str(rng.choice(("long", "cap", "scarf") if bare else ("short", "crop")))
-    return replace(traits, hair_style=style, hair=draw_apart(rng, HAIR_PALETTE, traits.hair))
+    return replace(traits, hair_style=style, hair=draw_hair(rng, traits.skin, traits.hair))
 
 
 def change_pattern(rng: Generator, traits: Traits) -> Traits:

@@ -31,7 +31,6 @@ def cloth(body: Body, patch: Patch, height: Array, *, sleeve: bool) -> Array:
     """Returns the albedo of the upper garment [4, h, w]; ``height`` is above the ground in heights."""
     upper = body.traits.upper
     base = flat(upper.colour)
-    angle = np.arcsin(patch.across)
     soft = 1.6 / body.view.scale
     match upper.pattern:
         case "stripes":
@@ -40,7 +39,7 @@ def cloth(body: Body, patch: Patch, height: Array, *, sleeve: bool) -> Array:
             edge = 0.66 if not sleeve else 0.7
             return mix(base, upper.second, smooth(height, edge - soft, edge + soft))
         case "check":
-            lines = wave(height, 0.05, 0.34, soft) + wave(angle * 0.1 + 0.01, 0.05, 0.34, soft)
+            lines = wave(height, 0.05, 0.34, soft) + wave(np.arcsin(patch.across) * 0.1 + 0.01, 0.05, 0.34, soft)
             return mix(base, upper.second, 0.42 * lines)
         case "raglan" if sleeve:
             return flat(upper.second)
@@ -101,7 +100,7 @@ def _front(body: Body, patch: Patch, height: Array, albedo: Array) -> Array:
             hood = smooth(height, 0.775 + 0.03 * np.abs(left), 0.79 + 0.03 * np.abs(left)) * smooth(front, 0.5, -0.1)
             albedo = mix(albedo, dark, 0.35 * pocket + 0.5 * hood)
     deep = {"tee": 0.035, "dress": 0.05, "shirt": 0.04, "sweater": 0.022, "jacket": 0.03}.get(upper.kind, 0.015)
-    neck = 0.832 - deep * unit(front) ** 2 * (1 - unit(np.abs(left) / 0.5) ** 2) + 0.012 * (front < 0)
+    neck = 0.832 - deep * unit(front) ** 2 * (1 - unit(np.abs(left) / 0.5) ** 2) + 0.012 * smooth(front, 0.0, -0.1)
     albedo = mix(albedo, traits.skin, smooth(height, neck - soft, neck + soft) * (np.abs(left) < 0.75))
     strap = None
     if traits.bag.kind == "backpack":

@@ -1,7 +1,4 @@
-"""The generated benchmark: which identities and images there are, and writing them as two published data sets lie.
-
-``python -m pipeline.data.people.world`` is not a command: the ``prepare`` stage calls :func:`render`.
-"""
+"""The generated benchmark: which identities and images there are, and writing them as two published data sets lie."""
 
 from __future__ import annotations
 
@@ -84,6 +81,11 @@ class Shot:
         """The path under the Market-1501 folder."""
         identity = "-1" if self.person < 0 else f"{self.person:04d}"
         return f"{MARKET_FOLDERS[self.role]}/{identity}_c{self.camera}s1_{self.number:06d}_00.jpg"
+
+    @property
+    def sysu_path(self) -> str:
+        """The path under the SYSU-MM01 folder."""
+        return f"cam{self.camera}/{self.person:04d}/{self.take + 1:04d}.jpg"
 
 
 def stream(seed: int, *what: int) -> Generator:
@@ -191,10 +193,10 @@ def _render_chunk(params: PeopleParams, folder: Path, chunk: list[Shot]) -> int:
         quality = camera(params, shot.camera).jpeg
         visible.save(folder / "market1501" / shot.market_path, quality=quality)
         if shot.person > 0 and shot.camera <= SYSU_CAMERAS:
-            place = folder / "sysu_mm01" / f"cam{shot.camera}" / f"{shot.person:04d}"
-            place.mkdir(parents=True, exist_ok=True)
+            place = folder / "sysu_mm01" / shot.sysu_path
+            place.parent.mkdir(parents=True, exist_ok=True)
             seen = infrared if shot.camera in SYSU_INFRARED else visible
-            seen.save(place / f"{shot.take + 1:04d}.jpg", quality=quality)
+            seen.save(place, quality=quality)
     return len(chunk)
 
 
