@@ -126,7 +126,7 @@ class Store:
         params = [Param(key, value[:6000]) for key, value in event["params"].items()]
         for first in range(0, len(params), 100):
             self.client.log_batch(run, params=params[first : first + 100], synchronous=True)
-        self._inputs(run, event["inputs"], "training")
+        self._inputs(run, event["inputs"], event["stage"])
 
     def _inputs(self, run: str, data_sets: list[dict[str, str]], context: str) -> None:
         from mlflow.entities import Dataset, DatasetInput, InputTag
