@@ -8,6 +8,7 @@ from pathlib import Path
 from pipeline.tables.published import read_published
 from pipeline.tables.render import build_tables, replace_readme_block, to_latex, to_markdown, to_text
 from pipeline.tables.results import collect, read_csv, write_csv
+from pipeline.tracking.runs import stage_run
 
 RESULTS, TABLES = Path("artifacts/evaluate"), Path("artifacts/tables")
 
@@ -17,15 +18,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Make the result tables.")
     parser.add_argument("--readme", type=Path, help="only replace the result block of this file, from results.csv")
     readme: Path | None = parser.parse_args().readme
-    if readme is None:
-        results = collect(RESULTS)
-        write_csv(results, TABLES / "results.csv")
-    tables = build_tables(read_csv(TABLES / "results.csv"), read_published())
     if readme is not None:
+        tables = build_tables(read_csv(TABLES / "results.csv"), read_published())
         readme.write_text(replace_readme_block(readme.read_text(), to_markdown(tables)))
         return
-    (TABLES / "results.md").write_text(to_markdown(tables))
-    (TABLES / "results.tex").write_text(to_latex(tables))
+    with stage_run(stage="tables", name="", params={}) as run:
+        write_csv(collect(RESULTS), TABLES / "results.csv")
+        tables = build_tables(read_csv(TABLES / "results.csv"), read_published())
+        (TABLES / "results.md").write_text(to_markdown(tables))
+        (TABLES / "results.tex").write_text(to_latex(tables))
+        for name in ("results.csv", "results.md"):
+            run.log_artifact(TABLES / name)
     print(to_text(tables))
     print(f"tables: {TABLES}/results.csv, results.md, results.tex    runs: make ui")
 

@@ -53,10 +53,11 @@ def _fit(job: Job, writer: MetricsWriter, scaling: ray.train.ScalingConfig, retr
         _work,  # type: ignore[arg-type]  # Ray's annotations are those of Train V1, here and below
         train_loop_config={"job": job, "writer": writer if scaling.num_workers == 0 else None},
         scaling_config=scaling,
-        run_config=ray.train.RunConfig(
+        run_config=ray.train.RunConfig(  # type: ignore[call-arg]
             name=job.run_folder.name,
             storage_path=str(job.run_folder.parent / "ray"),
             failure_config=ray.train.FailureConfig(max_failures=retries),
+            logging_config=ray.train.LoggingConfig(log_level="WARNING"),
             callbacks=[WriteMetrics(writer)],  # type: ignore[list-item]
         ),
     )
@@ -68,7 +69,6 @@ def _fit(job: Job, writer: MetricsWriter, scaling: ray.train.ScalingConfig, retr
 
 def _work(config: dict[str, Any]) -> list[dict[str, float]]:
     """Runs in each worker. In local mode Ray calls no callbacks, so there the metrics are written here."""
-    logging.getLogger("ray.train").setLevel(logging.WARNING)
     writer: MetricsWriter | None = config["writer"]
 
     def report(metrics: dict[str, float]) -> None:

@@ -13,9 +13,7 @@ def test_workers_share_all_groups_in_order():
 
 
 def test_an_uneven_share_names_the_counts_that_work():
-    with pytest.raises(
-        ValueError, match="3 workers cannot share 4 groups evenly; use one of 1, 2, 4 workers"
-    ):
+    with pytest.raises(ValueError, match="3 workers cannot share 4 groups evenly; use one of 1, 2, 4 workers"):
         owned_groups(4, Workers(0, 3))
 
 

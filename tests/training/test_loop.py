@@ -74,7 +74,5 @@ def test_a_finished_run_trains_nothing_more(tmp_path):
     assert again.run() == history
     assert all(
         torch.equal(ours, theirs)
-        for ours, theirs in zip(
-            first.method.state_dict().values(), again.method.state_dict().values(), strict=True
-        )
+        for ours, theirs in zip(first.method.state_dict().values(), again.method.state_dict().values(), strict=True)
     )

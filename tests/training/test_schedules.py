@@ -38,14 +38,10 @@ def stepped_as_the_authors_do(epochs, steps_per_epoch, warmup_steps):
     ("epochs", "steps_per_epoch", "warmup_steps"),
     [(60, 50, 2000), (60, 64, 2000), (60, 202, 2000), (12, 10, 40), (12, 10, 35), (8, 5, 0)],
 )
-def test_learning_rate_follows_torchs_schedulers_stepped_by_the_authors_rule(
-    epochs, steps_per_epoch, warmup_steps
-):
+def test_learning_rate_follows_torchs_schedulers_stepped_by_the_authors_rule(epochs, steps_per_epoch, warmup_steps):
     theirs = stepped_as_the_authors_do(epochs, steps_per_epoch, warmup_steps)
     ours = [
-        warmup_cosine(
-            epoch, step, steps_per_epoch=steps_per_epoch, epochs=epochs, warmup_steps=warmup_steps, **BASE
-        )
+        warmup_cosine(epoch, step, steps_per_epoch=steps_per_epoch, epochs=epochs, warmup_steps=warmup_steps, **BASE)
         for epoch in range(epochs)
         for step in range(steps_per_epoch)
     ]

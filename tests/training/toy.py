@@ -32,9 +32,7 @@ class Toy(Method):
         self.groups, self.seed = groups, seed
 
     def batches(self, labels, epoch):
-        return identity_batches(
-            labels, groups=self.groups, identities=2, images=2, seed=self.seed, epoch=epoch
-        )
+        return identity_batches(labels, groups=self.groups, identities=2, images=2, seed=self.seed, epoch=epoch)
 
     def forward(self, batch):
         logits = self.network(batch.images)
