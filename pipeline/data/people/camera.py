@@ -21,8 +21,10 @@ BRIGHT = 0.15  # logarithm of the exposure of an average camera
 class Sensor(Record):
     """How much cameras, and the images of one camera, differ in light and quality.
 
-    Gain (per colour channel), exposure and gamma are the standard deviations of logarithms. ``noise`` is the largest
-    standard deviation (of 1) and ``blur`` the largest radius in pixels of the finished image that a camera may have.
+    Gain (red against blue, as light is warm or cold), exposure and gamma are the standard deviations of logarithms.
+    ``noise`` is the largest standard deviation (of 1) and ``blur`` the largest radius, in pixels of the finished
+    image, that a camera may have. ``infrared_luminance`` is the share of infrared brightness that follows luminance;
+    the rest depends on the material.
     """
 
     camera_gain: float
@@ -72,12 +74,18 @@ def hang_camera(rng: Generator, sensor: Sensor, ground_kind: str, wall_kind: str
         light=light,
         shadow=(float(-side * rng.uniform(0.5, 1.2)), float(rng.uniform(0.15, 0.45))),
         heading=float(rng.choice((0, pi / 2)) + rng.normal(0, 0.3)),
-        gain=np.exp(exposure + rng.normal(0, sensor.camera_gain, 3)).astype(np.float32),
+        gain=np.exp(exposure + colour_cast(rng, sensor.camera_gain)).astype(np.float32),
         gamma=float(np.exp(rng.normal(0, sensor.camera_gamma))),
         noise=float(sensor.noise * rng.uniform(0.25, 1)),
         blur=float(sensor.blur * rng.uniform(0.1, 1)),
         jpeg=int(rng.integers(sensor.jpeg_lowest, sensor.jpeg_highest + 1)),
     )
+
+
+def colour_cast(rng: Generator, spread: float) -> Array:
+    """Returns the logarithm of what warm or cold light does to red, green and blue, with a little tint."""
+    warm, tint = rng.normal(0, spread), rng.normal(0, spread / 4)
+    return np.array((warm, tint, -warm), np.float32)
 
 
 def kinds_of(rng: Generator, cameras: int) -> list[tuple[str, str]]:
@@ -129,11 +137,11 @@ def develop(
     """
     rows, columns = size
     image = _image(picture * 255).resize((columns, rows), Image.Resampling.BOX)
-    bands = [np.asarray(band) for band in image.filter(ImageFilter.GaussianBlur(camera.blur)).split()]
+    bands = [np.asarray(band) for band in image.filter(ImageFilter.BoxBlur(camera.blur)).split()]
     share = sensor.infrared_luminance
     weights = (*(share * weight for weight in LUMINANCE), 1 - share)
     infrared = sum(np.float32(weight) * band for weight, band in zip(weights, bands, strict=True))
-    gain = camera.gain * np.exp(rng.normal(0, sensor.image_exposure) + rng.normal(0, sensor.image_gain, 3))
+    gain = camera.gain * np.exp(rng.normal(0, sensor.image_exposure) + colour_cast(rng, sensor.image_gain))
     lamp = 1.1 * np.exp(rng.normal(0, sensor.image_exposure))
     bands = [*bands[:3], np.asarray(infrared, np.uint8)]
     curves = [*(_curve(g, camera.gamma) for g in gain), _curve(lamp, 0.9 * camera.gamma)]

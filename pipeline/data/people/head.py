@@ -10,7 +10,13 @@ from pipeline.data.people.body import Body
 from pipeline.data.people.shapes import Array, Patch, ball, flat, folds_of, mix, paint, smooth, tube, unit
 
 CENTRE = 0.928  # height of the middle of the head, in heights
-DARK = (0.16, 0.11, 0.1, 0.2)
+DARK, LIPS = (0.16, 0.11, 0.1, 0.2), (0.55, 0.26, 0.24, 0.5)
+
+# How much larger than the skull hair or hat is.
+GROWTH = {
+    "crop": 1.03, "bald": 1.0, "short": 1.08, "bob": 1.16, "long": 1.12, "ponytail": 1.06, "bun": 1.06, "cap": 1.1,
+    "scarf": 1.14,
+}  # fmt: skip
 
 
 def _turned(body: Body, patch: Patch) -> tuple[Array, Array, Array]:
@@ -68,27 +74,30 @@ def draw_head(layer: Array, body: Body) -> None:
     if patch is None:
         return
     left, up, front = _turned(body, patch)
-    skin = flat(traits.skin)
-    ahead = unit(front)
-    eyes = np.exp(-(((np.abs(left) - 0.36) / 0.14) ** 2) - ((up - 0.1) / 0.07) ** 2)
-    brows = np.exp(-(((np.abs(left) - 0.36) / 0.2) ** 2) - ((up - 0.27) / 0.05) ** 2)
-    mouth = np.exp(-((left / 0.22) ** 2) - ((up + 0.5) / 0.05) ** 2)
-    ear = np.exp(-((front / 0.14) ** 2) - (up / 0.2) ** 2)
-    albedo = mix(skin, DARK, (0.5 * eyes + 0.3 * brows) * ahead)
-    albedo = mix(albedo, (0.55, 0.26, 0.24, 0.5), 0.38 * mouth * ahead)
-    nose = 0.12 * np.exp(-((left / 0.12) ** 2) - ((up + 0.12) / 0.25) ** 2) * ahead
-    relief = nose - 0.12 * ear - 0.14 * smooth(up, -0.55, -0.95)
+    relief = -0.12 * np.exp(-((front / 0.14) ** 2) - (up / 0.2) ** 2) - 0.14 * smooth(up, -0.55, -0.95)
+    albedo = flat(traits.skin)
+    if cos(body.view.heading + body.pose.turn) > -0.4:
+        albedo, nose = _face(albedo, left, up, unit(front))
+        relief += nose
     paint(layer, patch, albedo, body.light, folds=relief, contact=0.22)
-    grow = {"crop": 1.03, "bald": 1.0, "short": 1.08, "bob": 1.16, "long": 1.12, "scarf": 1.14, "cap": 1.1}.get(
-        traits.hair_style, 1.06
-    )
-    cover = _skull(layer, body, grow, 0.003)
+    cover = _skull(layer, body, GROWTH[traits.hair_style], 0.003)
     if cover is not None and traits.hair_style != "bald":
         _draw_cover(layer, body, cover)
     if traits.hair_style == "cap":
         _draw_brim(layer, body)
     if traits.hair_style == "bun":
         _knot(layer, body, 0.052, (0, 0.975 + body.bones.pelvis, -0.045))
+
+
+def _face(skin: Array, left: Array, up: Array, ahead: Array) -> tuple[Array, Array]:
+    """Returns the albedo of a face, and the relief of its nose."""
+    beside = np.abs(left) - 0.36
+    eyes = np.exp(-((beside / 0.14) ** 2) - ((up - 0.1) / 0.07) ** 2)
+    brows = np.exp(-((beside / 0.2) ** 2) - ((up - 0.27) / 0.05) ** 2)
+    mouth = np.exp(-((left / 0.22) ** 2) - ((up + 0.5) / 0.05) ** 2)
+    albedo = mix(skin, DARK, (0.5 * eyes + 0.3 * brows) * ahead)
+    albedo = mix(albedo, LIPS, 0.38 * mouth * ahead)
+    return albedo, 0.12 * np.exp(-((left / 0.12) ** 2) - ((up + 0.12) / 0.25) ** 2) * ahead
 
 
 def _draw_cover(layer: Array, body: Body, patch: Patch) -> None:
