@@ -1,7 +1,18 @@
 import os
 
+import pytest
+
+os.environ["OMP_NUM_THREADS"] = "1"  # networks are tiny here, and on busy cores more threads wait for one another
 os.environ["REID_TRACKING"] = "off"
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("DVC_NO_ANALYTICS", "1")
+
+
+@pytest.fixture(scope="session")
+def noise(tmp_path_factory):
+    """The folder of a packed store of 74 noise images (tests/noise.py); not to be written to."""
+    from tests.noise import write_store
+
+    return write_store(tmp_path_factory.mktemp("prepared") / "noise")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -22,18 +25,28 @@ def embed(
 ) -> Tensor:
     """Returns the embeddings ``[len(rows), D]`` on the CPU, in the order of ``rows``, on every worker.
 
-    Batches are dealt to the workers in turn and run with the embedder in evaluation mode, which is put back
-    afterwards. ``flip`` adds the embedding of the mirrored image.
+    Batches are dealt to the workers in turn and run with the embedder in evaluation mode; afterwards each of its
+    layers is in the mode that it was in. ``flip`` adds the embedding of the mirrored image.
     """
-    was_training = embedder.training
-    embedder.eval()
     batches = [rows[start : start + batch_size] for start in range(0, len(rows), batch_size)]
     own = batches[workers.rank :: workers.size]
-    parts = [_embed_batch(embedder, loader.plain(batch), flip) for batch in own]
-    embedder.train(was_training)
+    with _evaluating(embedder):
+        parts = [_embed_batch(embedder, loader.plain(batch), flip) for batch in own]
     if workers.size == 1:
         return torch.cat(parts)
     return _deal_back(parts, [len(batch) for batch in batches], workers)
+
+
+@contextmanager
+def _evaluating(module: nn.Module) -> Iterator[None]:
+    """Within it, all of ``module`` is in evaluation mode."""
+    modes = [(layer, layer.training) for layer in module.modules()]
+    module.eval()
+    try:
+        yield
+    finally:
+        for layer, was_training in modes:
+            layer.training = was_training
 
 
 def _embed_batch(embedder: nn.Module, images: Tensor, flip: bool) -> Tensor:

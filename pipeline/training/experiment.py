@@ -23,6 +23,9 @@ from pipeline.training.method import Method
 from pipeline.training.precision import resolve, storage_dtype
 from pipeline.training.workers import Workers
 
+WITHOUT_FILE = ("none", "imagenet")
+"""Starts that are no file of ours: the network as it is built, and torchvision's weights."""
+
 
 class ExperimentParams(Record):
     """A block ``experiments.<name>`` of params.yaml.
@@ -44,8 +47,9 @@ class ExperimentParams(Record):
 class Job:
     """What a worker needs to train an experiment: plain values and absolute paths, so that it can be sent anywhere.
 
-    ``experiment`` is the block of params.yaml; ``start`` the resolved start weights; ``groups`` those of a batch; ``run_folder`` keeps the
-    checkpoints while training runs; ``meta`` goes into them.
+    ``experiment`` is the block of params.yaml; ``start`` names the start weights, a file by its absolute path;
+    ``groups`` counts those of a batch; ``run_folder`` keeps the checkpoints while training runs; ``meta`` goes into
+    them.
     """
 
     name: str
@@ -64,18 +68,17 @@ def describe(name: str, block: Mapping[str, Any], method: type[Method], data: Pa
     So a run goes on after a crash, and never goes on from the checkpoints of other parameters, data or code.
 
     Raises:
-        ValueError: naming the keys of the block that do not fit, before any work is done.
+        ValueError: naming the keys of the block that do not fit, or absent start weights, before any work is done.
     """
     params = parse(ExperimentParams, dict(block), f"experiments.{name}")
     settings = parse(method.params_type, params.settings, f"experiments.{name}.settings")
     store = ImageStore(data)
-    trained = Path(params.start) / checkpoint.MODEL
-    start = str(trained.absolute()) if trained.is_file() else params.start
+    start = _resolved_start(params.start)
     depends_on = {
         "experiment": dict(block),
         "data": store.meta["fingerprint"],
         "image": [store.meta["height"], store.meta["width"]],
-        "start": file_digest(Path(start)) if Path(start).is_file() else start,
+        "start": start if start in WITHOUT_FILE else file_digest(Path(start)),
         "code": code_digest(
             "pipeline.data", "pipeline.losses", "pipeline.methods", "pipeline.models", "pipeline.training"
         ),
@@ -89,6 +92,19 @@ def describe(name: str, block: Mapping[str, Any], method: type[Method], data: Pa
     }
     run_folder = (runs / f"{name}-{digest(depends_on)}").absolute()
     return Job(name, block, method, data.absolute(), run_folder, start, settings.batch.groups, meta)
+
+
+def _resolved_start(start: str) -> str:
+    """Returns the absolute path of the weights that ``start`` names, or ``start`` itself where it names no file."""
+    if start in WITHOUT_FILE:
+        return start
+    file = (Path(start) / checkpoint.MODEL if Path(start).is_dir() else Path(start)).absolute()
+    if not file.is_file():
+        raise weights.WeightsError(
+            f"start: no weights at {file}: put the file there, train the experiment that makes it, or name another "
+            f"file (or one of {', '.join(WITHOUT_FILE)})"
+        )
+    return str(file)
 
 
 def run(job: Job, report: Report, device: torch.device) -> list[dict[str, float]]:

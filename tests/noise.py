@@ -1,0 +1,103 @@
+"""A packed store of noise, and small experiments on it: for tests that need a data set and not what it shows."""
+
+import json
+from dataclasses import asdict
+
+import numpy as np
+import pandas as pd
+
+from pipeline.data import store, table
+
+HEIGHT, WIDTH = 32, 16
+TRAIN, TEST, CAMERAS = range(1, 7), range(7, 12), (1, 2)
+BACKBONE = {"depth": 18, "width": 0.125, "ibn": False, "last_stride": 1, "stem_pool": "padded"}
+BATCH = {"groups": 2, "identities": 2, "images": 2}
+
+BASELINE = {
+    "method": "baseline",
+    "data": "noise",
+    "seed": 3,
+    "start": "none",
+    "augmentation": {
+        "pad": 2,
+        "flip": 0.5,
+        "jitter": None,
+        "grayscale": 0.0,
+        "erasing": {"probability": 0.5, "area": [0.02, 0.33], "aspect": [0.3, 3.3]},
+        "patch": None,
+    },
+    "training": {
+        "epochs": 2,
+        "learning_rate": 1e-3,
+        "final_learning_rate": 1e-6,
+        "weight_decay": 5e-4,
+        "warmup_steps": 2,
+        "warmup_factor": 0.1,
+        "precision": "float64",
+        "embedding_batch": 16,
+    },
+    "settings": {"backbone": BACKBONE, "pooling": "gem", "smoothing": 0.1, "triplet_margin": 0.3, "batch": BATCH},
+}
+MDPR = BASELINE | {
+    "method": "mdpr",
+    "settings": {
+        "backbone": BACKBONE,
+        "embedding_dim": 8,
+        "hard_global": True,
+        "part_num": 2,
+        "soft": True,
+        "attn_num": 2,
+        "attn_guided": True,
+        "bap_heads": True,
+        "fusion": True,
+        "diversity": True,
+        "foreground_weight": 0.001,
+        "distillation": "predictor_cosine",
+        "scale": 64.0,
+        "margin": 0.35,
+        "smoothing": 0.1,
+        "triplet_margin": 0.05,
+        "features": ["hard_global", "hard_parts", "attn4", "attn3", "fusion"],
+        "batch": BATCH,
+    },
+}
+
+
+def changed(block, **values):
+    """Returns a block with other values; ``a__b=1`` changes key b of the block a in it."""
+    new = dict(block)
+    for name, value in values.items():
+        key, _, inner = name.partition("__")
+        new[key] = changed(new[key], **{inner: value}) if inner else value
+    return new
+
+
+def write_store(folder, seed=0):
+    """Writes 6 identities to train on, 5 to test on and 3 distractors, each identity noise around its own pattern."""
+    rows = [(person, camera, "train") for person in TRAIN for camera in CAMERAS for _ in range(3)]
+    rows += [(person, 1, "query") for person in TEST]
+    rows += [(person, camera, "gallery") for person in TEST for camera in CAMERAS for _ in range(2)]
+    rows += [(0, 1, "gallery")] * 3
+    generator = np.random.default_rng(seed)
+    patterns = generator.integers(60, 196, (max(TEST) + 1, HEIGHT, WIDTH, 3))
+    images = patterns[[person for person, _, _ in rows]] + generator.integers(-60, 60, (len(rows), HEIGHT, WIDTH, 3))
+    listed = pd.DataFrame(rows, columns=["person_id", "camera_id", "role"])
+    listed["path"] = [f"{place:04d}.jpg" for place in range(len(rows))]
+    listed["sha256"] = [f"{seed}-{place}" for place in range(len(rows))]
+    listed["modality"] = "visible"
+    listed["split"] = listed["role"].map(table.SPLIT_OF_ROLE)
+    listed["width"], listed["height"] = WIDTH, HEIGHT
+    listed = listed[list(table.COLUMNS)]
+    folder.mkdir(parents=True)
+    table.write(listed, folder / store.TABLE_FILE)
+    np.save(folder / store.IMAGES_FILE, images.astype(np.uint8))
+    meta = {
+        "name": "noise",
+        "generated": True,
+        "height": HEIGHT,
+        "width": WIDTH,
+        "counts": asdict(table.count(listed)),
+        "fingerprint": table.fingerprint(listed),
+    }
+    (folder / store.META_FILE).write_text(json.dumps(meta))
+    return folder
