@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pipeline.config import Record
+from pipeline.training.groups import owned_groups
+from pipeline.training.workers import Workers
 
 OBJECT_STORE_BYTES = 150 * 2**20
 """Enough: images come from a memory-mapped store, and gradients go by gloo or NCCL, not through Ray's objects."""
@@ -72,7 +74,7 @@ def connected(params: ResourcesParams, groups: int) -> Iterator[Team]:
     if started and address:
         ray.init(address=address, logging_level=logging.WARNING)
     elif started:
-        asked = params.workers if isinstance(params.workers, int) else 1
+        asked = groups if params.workers == "auto" else params.workers
         ray.init(
             address="local",
             num_cpus=max(asked * params.cpus_per_worker, os.cpu_count() or 1),
@@ -94,17 +96,19 @@ def choose_team(params: ResourcesParams, groups: int, there: Mapping[str, float]
     Each worker gets a GPU where there is one for every worker; otherwise all run on CPUs, which is said.
 
     Raises:
-        ValueError: when there are too few CPUs.
+        ValueError: when there are too few CPUs, or the workers cannot share the groups evenly.
     """
     cpus, gpus = int(there.get("CPU", 0)), int(there.get("GPU", 0))
     if params.workers == "auto":
         workers = max(count for count in range(1, groups + 1) if groups % count == 0 and count <= max(gpus, 1))
     else:
         workers = params.workers
-    if workers * params.cpus_per_worker > cpus:
+        owned_groups(groups, Workers(0, workers))
+    needed = workers * params.cpus_per_worker
+    if needed > cpus:
         raise ValueError(
-            f"{workers} workers of {params.cpus_per_worker} CPUs need {workers * params.cpus_per_worker}, and there are "
-            f"{cpus}: lower the experiment's block of `resources` in params.yaml (results do not change) or add nodes"
+            f"{workers} workers of {params.cpus_per_worker} CPUs need {needed}, and there are {cpus}: lower the "
+            "experiment's block of `resources` in params.yaml (results do not change) or add nodes"
         )
     if 0 < gpus < workers:
         print(f"{gpus} GPUs for {workers} workers: running on CPUs", file=sys.stderr)

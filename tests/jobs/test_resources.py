@@ -1,0 +1,111 @@
+import os
+
+import pytest
+
+from pipeline.config import parse
+from pipeline.jobs import resources
+from pipeline.jobs.resources import ResourcesParams, Team, choose_team, connected
+
+
+def params(workers, cpus=1):
+    return ResourcesParams(workers=workers, cpus_per_worker=cpus, retries=0)
+
+
+@pytest.mark.parametrize(
+    ("gpus", "groups", "workers"), [(0, 4, 1), (1, 4, 1), (2, 4, 2), (3, 4, 2), (4, 4, 4), (8, 4, 4), (8, 6, 6)]
+)
+def test_auto_takes_as_many_gpus_as_share_the_groups_evenly(gpus, groups, workers):
+    team = choose_team(params("auto", cpus=2), groups, {"CPU": 16.0, "GPU": float(gpus)})
+    assert team == Team(workers, cpus=2, gpus=1 if gpus else 0)
+
+
+def test_each_worker_gets_a_gpu_where_there_is_one_for_each():
+    assert choose_team(params(2), 4, {"CPU": 2.0, "GPU": 2.0}).share() == {"CPU": 1, "GPU": 1}
+
+
+def test_all_workers_run_on_cpus_where_gpus_are_too_few_and_say_so(capsys):
+    assert choose_team(params(4), 4, {"CPU": 4.0, "GPU": 2.0}).share() == {"CPU": 1}
+    assert capsys.readouterr().err == "2 GPUs for 4 workers: running on CPUs\n"
+
+
+def test_no_gpu_at_all_is_nothing_to_speak_of(capsys):
+    assert choose_team(params(2), 2, {"CPU": 2.0}).share() == {"CPU": 1}
+    assert capsys.readouterr().err == ""
+
+
+def test_too_few_cpus_are_an_error_that_says_what_to_change():
+    with pytest.raises(ValueError, match=r"2 workers of 3 CPUs need 6, and there are 4: lower .*`resources`"):
+        choose_team(params(2, cpus=3), 2, {"CPU": 4.0})
+
+
+def test_an_uneven_share_is_refused_before_a_worker_starts():
+    with pytest.raises(ValueError, match="3 workers cannot share 4 groups evenly; use one of 1, 2, 4 workers"):
+        choose_team(params(3), 4, {"CPU": 8.0})
+
+
+@pytest.mark.parametrize("workers", [0, 4, "auto"])
+def test_workers_are_a_number_or_auto(workers):
+    block = {"workers": workers, "cpus_per_worker": 1, "retries": 0}
+    assert parse(ResourcesParams, block, "resources.mdpr").workers == workers
+    with pytest.raises(ValueError, match=r"resources\.mdpr\.workers.*'all'"):
+        parse(ResourcesParams, block | {"workers": "all"}, "resources.mdpr")
+
+
+class Ray:
+    """Stands in for Ray: notes how it is started and whether it is ended."""
+
+    def __init__(self, is_running=False):
+        self.is_running, self.calls = is_running, []
+
+    def is_initialized(self):
+        return self.is_running
+
+    def init(self, **options):
+        self.calls.append(options)
+
+    def cluster_resources(self):
+        return {"CPU": self.calls[0].get("num_cpus", 64) if self.calls else 64}
+
+    def shutdown(self):
+        self.calls.append("shutdown")
+
+
+@pytest.fixture
+def ray(monkeypatch):
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    os.environ.pop("RAY_ADDRESS", None)
+    stand_in = Ray()
+    monkeypatch.setitem(resources.sys.modules, "ray", stand_in)
+    return stand_in
+
+
+@pytest.mark.parametrize("workers", [4, "auto"])
+def test_a_local_instance_lets_more_workers_than_cores_take_turns_and_is_ended(ray, workers):
+    with pytest.raises(ArithmeticError), connected(params(workers, cpus=100), 4):
+        raise ArithmeticError
+    started, ended = ray.calls
+    assert started["address"] == "local"
+    assert started["num_cpus"] == 400
+    assert started["dashboard_host"] == "127.0.0.1"
+    assert ended == "shutdown"
+    assert os.environ["RAY_USAGE_STATS_ENABLED"] == "0"
+
+
+def test_a_cluster_is_joined_and_left(ray):
+    os.environ["RAY_ADDRESS"] = "10.0.0.1:6379"
+    with connected(params(2), 2) as team:
+        assert team.workers == 2
+    assert [call if call == "shutdown" else call["address"] for call in ray.calls] == ["10.0.0.1:6379", "shutdown"]
+
+
+def test_an_instance_that_runs_already_is_used_and_left_alone(ray):
+    ray.is_running = True
+    with connected(params(2), 2):
+        pass
+    assert ray.calls == []
+
+
+def test_settings_of_the_user_stand(ray):
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "1"
+    with connected(params(1), 1):
+        assert os.environ["RAY_USAGE_STATS_ENABLED"] == "1"
