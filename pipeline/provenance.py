@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import platform
 import subprocess
 import sys
@@ -18,11 +19,15 @@ PACKAGES = ("torch", "torchvision", "ray", "mlflow", "dvc", "numpy", "pandas", "
 
 @cache
 def git_commit() -> str:
-    """Returns the commit of the checkout, with ``-dirty`` when tracked files differ; ``unknown`` without git."""
+    """Returns the commit of the checkout, with ``-dirty`` when tracked files differ; ``unknown`` without git.
+
+    A repository above ours, in which a source archive may have been unpacked, is not asked.
+    """
     try:
         described = subprocess.run(
             ["git", "describe", "--always", "--dirty", "--abbrev=40", "--match", ""],
-            cwd=ROOT, capture_output=True, text=True, check=True, timeout=20,
+            cwd=ROOT, env={**os.environ, "GIT_CEILING_DIRECTORIES": str(ROOT.parent)},
+            capture_output=True, text=True, check=True, timeout=20,
         )  # fmt: skip
     except (OSError, subprocess.SubprocessError):
         return "unknown"
