@@ -1,0 +1,18 @@
+import pytest
+
+from pipeline.methods.registry import METHODS, find
+from pipeline.training.method import Method, MethodParams
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_name_leads_to_a_method_with_its_parameters_and_its_stamp(name):
+    kind = find(name)
+    assert issubclass(kind, Method)
+    assert issubclass(kind.params_type, MethodParams)
+    assert kind.supervision in ("supervised", "unsupervised")
+    assert kind.cameras
+
+
+def test_an_unknown_name_is_answered_with_those_there_are():
+    with pytest.raises(ValueError, match=f"expected one of {', '.join(METHODS)}, got 'mdrp'"):
+        find("mdrp")
