@@ -82,7 +82,9 @@ def networks(
     """Yields the results of a checkpoint's network before its training and after it, on data it never saw."""
     experiment = parse(ExperimentParams, found.meta["experiment"], f"{found.folder}: experiment")
     fresh = build_method(kind, experiment, f"{found.folder}: experiment", store, found.meta["num_classes"])
-    yield evaluate(describe("untrained", experiment, fresh, epoch=0), store, params, out / "untrained")
+    untrained = describe("untrained", experiment, fresh, epoch=0)
+    recipe = {**untrained.recipe, "start_weights": "random"}
+    yield evaluate(replace(untrained, recipe=recipe), store, params, out / "untrained")
     trained = replace(model_from(found, kind, store), name="pretrained")
     recipe = {**trained.recipe, "supervision": "none", "start_weights": found.meta["name"]}
     yield evaluate(replace(trained, recipe=recipe), store, params, out / "pretrained")

@@ -1,0 +1,158 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from pipeline.data.store import ImageStore
+from pipeline.evaluation.ranking import rank_embeddings
+from pipeline.evaluation.stamp import read_result
+from pipeline.methods.baseline import Baseline
+from pipeline.methods.mdpr import MDPR
+from pipeline.models.mdpr_names import mdpr_to_authors
+from pipeline.models.weights import WeightsError
+from pipeline.scoring import evaluate as scoring
+from pipeline.scoring.evaluate import (
+    EvaluationParams,
+    describe,
+    embed_test,
+    evaluate,
+    model_from,
+    model_from_file,
+    protocol,
+    rank,
+)
+from pipeline.training import checkpoint, experiment
+from pipeline.training.checkpoint import open_checkpoint
+from tests.noise import BASELINE, TEST, changed
+from tests.noise import MDPR as MDPR_BLOCK
+
+PARAMS = EvaluationParams(distance="cosine", flip=False, batch=16)
+
+
+@pytest.fixture(scope="module")
+def store(noise):
+    return ImageStore(noise)
+
+
+def build(kind, block, store, num_classes=6):
+    """A method whose network is not as its seed filled it, so that loading weights shows."""
+    params = experiment.parse(experiment.ExperimentParams, block, "experiments.small")
+    method = experiment.build_method(kind, params, "experiments.small", store, num_classes)
+    generator = torch.Generator().manual_seed(7)
+    with torch.no_grad():
+        for weight in method.network.parameters():
+            weight += 0.01 * torch.randn(weight.shape, generator=generator)
+    return method, params
+
+
+@pytest.fixture
+def trained(store, tmp_path):
+    """The folder of a baseline's checkpoint after epoch 2, and its method."""
+    method, _ = build(Baseline, BASELINE, store)
+    meta = {"name": "small", "experiment": BASELINE, "num_classes": 6, "epoch": 2}
+    checkpoint.save(tmp_path / "trained", method, {}, meta)
+    return tmp_path / "trained", method
+
+
+def test_the_files_hold_what_the_metrics_come_from(trained, store, tmp_path):
+    folder, _ = trained
+    result = evaluate(model_from(open_checkpoint(folder), Baseline, store), store, PARAMS, tmp_path / "out")
+    embeddings = np.load(tmp_path / "out" / "embeddings.npy")
+    rows = pd.read_parquet(tmp_path / "out" / "rows.parquet")
+    assert embeddings.shape == (len(rows), 64)
+    assert embeddings.dtype == np.float32
+    again = rank(embeddings, rows, "cosine")
+    assert again.metrics() == result.metrics
+    assert read_result(tmp_path / "out" / "metrics.json") == result
+    curve = pd.read_csv(tmp_path / "out" / "cmc.csv")
+    assert curve["rank"].tolist() == list(range(1, 51))
+    assert curve["cmc"].is_monotonic_increasing
+    assert curve["cmc"][0] == result.metrics["rank1"]
+
+
+def test_a_checkpoint_is_scored_with_its_own_parameters_and_weights(trained, store):
+    folder, method = trained
+    model = model_from(open_checkpoint(folder), Baseline, store)
+    theirs = describe("small", build(Baseline, BASELINE, store)[1], method, epoch=2)
+    rows = scoring.test_rows(store)
+    assert np.array_equal(embed_test(model, store, rows, PARAMS), embed_test(theirs, store, rows, PARAMS))
+    assert model.recipe == theirs.recipe
+
+
+def test_the_stamp_says_by_which_protocol_and_recipe(trained, store, tmp_path):
+    folder, _ = trained
+    flipped = EvaluationParams(distance="euclidean", flip=True, batch=16)
+    evaluate(model_from(open_checkpoint(folder), Baseline, store), store, flipped, tmp_path / "out")
+    tree = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert (tree["experiment"], tree["method"], tree["data"], tree["seed"]) == ("small", "baseline", "noise", 3)
+    assert tree["stamp"]["recipe"] == {
+        "supervision": "supervised",
+        "start_weights": "random",
+        "height": 32,
+        "width": 16,
+        "feature": "64-d",
+        "distance": "euclidean",
+        "flip": True,
+        "cameras": "not used",
+        "epoch": 2,
+        "epoch_choice": "last",
+    }
+    found = tree["stamp"]["protocol"]
+    assert (found["data"], found["fingerprint"]) == ("noise", store.meta["fingerprint"])
+    assert found["is_generated"] is True
+    assert found["counts"]["query_images"] == 5
+
+
+def test_start_weights_are_stamped_by_their_name(store):
+    method, params = build(Baseline, changed(BASELINE, start="artifacts/train/pretrain"), store)
+    assert describe("small", params, method, epoch=2).recipe["start_weights"] == "pretrain"
+
+
+def test_training_images_are_not_ranked_and_distractors_are(store):
+    table = store.table.iloc[scoring.test_rows(store)]
+    assert set(table["person_id"]) == {0, *TEST}
+    assert set(table["role"]) == {"query", "gallery"}
+    features = np.eye(len(table))[:, :8] + 1e-3
+    query = (table["role"] == "query").to_numpy()
+    side = {
+        f"{name}_{key}": table.loc[rows, column].to_numpy()
+        for name, rows in (("query", query), ("gallery", ~query))
+        for key, column in (("ids", "person_id"), ("cameras", "camera_id"))
+    }
+    expected = rank_embeddings(features[query], features[~query], distance="cosine", **side)
+    assert rank(features, table, "cosine").metrics() == expected.metrics()
+    assert protocol(store).counts["gallery_images"] == len(side["gallery_ids"]) == 5 * 4 + 3
+
+
+@pytest.fixture
+def authors_file(store, tmp_path):
+    """Weights of a network for 11 identities, as the authors of MDPR save them; and the same by our names."""
+    method, _ = build(MDPR, MDPR_BLOCK, store, num_classes=11)
+    state = method.network.state_dict()
+    torch.save({"model": mdpr_to_authors(state), "iteration": 7}, tmp_path / "model_final.pth")
+    save_file(state, tmp_path / "ours.safetensors")
+    return tmp_path / "model_final.pth", tmp_path / "ours.safetensors"
+
+
+def test_a_file_of_the_authors_scores_as_the_same_weights_by_our_names(authors_file, store, tmp_path):
+    theirs, ours = (
+        model_from_file("mdpr", MDPR_BLOCK, MDPR, store, file, authors)
+        for file, authors in zip(authors_file, (True, False), strict=True)
+    )
+    for model, folder in ((theirs, tmp_path / "theirs"), (ours, tmp_path / "ours")):
+        evaluate(model, store, PARAMS, folder)
+    assert np.array_equal(*(np.load(tmp_path / name / "embeddings.npy") for name in ("theirs", "ours")))
+    recipe = read_result(tmp_path / "theirs" / "metrics.json").recipe
+    assert (recipe.start_weights, recipe.epoch_choice) == ("not known", "file model_final.pth")
+
+
+def test_a_file_of_another_network_is_refused(authors_file, store):
+    with pytest.raises(WeightsError, match="the weights are not those of BaselineNetwork"):
+        model_from_file("baseline", BASELINE, Baseline, store, authors_file[1], authors=False)
+    with pytest.raises(ValueError, match="tensors are not MDPR's"):
+        model_from_file("mdpr", MDPR_BLOCK, MDPR, store, authors_file[1], authors=True)
+    with pytest.raises(ValueError, match="no authors' weights to read; leave out --authors"):
+        model_from_file("baseline", BASELINE, Baseline, store, authors_file[0], authors=True)
