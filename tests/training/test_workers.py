@@ -1,0 +1,121 @@
+import numpy as np
+import pytest
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as spawn
+
+from pipeline.data.loading import Loader
+from pipeline.training import workers as module
+from pipeline.training.embed import embed
+from pipeline.training.workers import Workers, gradients
+from tests.training.toy import CPU, Toy, make_data
+
+SIZE = 3
+
+
+def _tensors(rank):
+    """Tensors of three dtypes, in an order that mixes them, some larger than a bucket of 64 bytes."""
+    generator = torch.Generator().manual_seed(rank)
+    return [
+        torch.randn(3, 4, generator=generator),
+        torch.full((2,), rank + 1),
+        torch.randn(40, generator=generator, dtype=torch.float64),
+        torch.randn((), generator=generator),
+        torch.randn(5, 5, generator=generator).T,
+    ]
+
+
+def _talk(rank, folder):
+    torch.set_num_threads(1)
+    module.BUCKET_BYTES = 64
+    dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=SIZE)
+    here = Workers.current()
+    summed, followed = _tensors(rank), _tensors(rank)
+    here.sum_(summed)
+    here.follow_first(followed)
+    joined = here.join(torch.full((2, 3), rank))
+    torch.manual_seed(0)
+    images, _ = make_data()
+    embedder = Toy(num_classes=6, groups=1, seed=0).network
+    loader = Loader(images, np.ones(48), None, CPU, torch.float32)
+    embedded = embed(embedder, loader, np.arange(48), batch_size=8, workers=here)
+    heard = {"rank": here.rank, "size": here.size, "is_first": here.is_first, "joined": joined, "embedded": embedded}
+    torch.save({**heard, "summed": summed, "followed": followed}, folder / f"worker-{rank}")
+    here.wait()
+    dist.destroy_process_group()
+
+
+@pytest.fixture(scope="module")
+def heard(tmp_path_factory):
+    """What each of three gloo processes heard of the others."""
+    folder = tmp_path_factory.mktemp("workers")
+    spawn.spawn(_talk, (folder,), nprocs=SIZE)
+    return [torch.load(folder / f"worker-{rank}") for rank in range(SIZE)]
+
+
+def equal(ours, theirs):
+    return all(torch.equal(one, other) for one, other in zip(ours, theirs, strict=True))
+
+
+@pytest.mark.ddp
+def test_each_knows_its_place_and_one_writes(heard):
+    assert [(one["rank"], one["size"], one["is_first"]) for one in heard] == [
+        (0, 3, True),
+        (1, 3, False),
+        (2, 3, False),
+    ]
+
+
+@pytest.mark.ddp
+def test_sums_are_those_of_all_workers_and_the_same_bits_everywhere(heard):
+    for found, *parts in zip(heard[0]["summed"], *(_tensors(rank) for rank in range(SIZE)), strict=True):
+        torch.testing.assert_close(found, torch.stack(parts).sum(0))
+    assert all(equal(one["summed"], heard[0]["summed"]) for one in heard)
+
+
+@pytest.mark.ddp
+def test_all_follow_the_first(heard):
+    assert all(equal(one["followed"], _tensors(0)) for one in heard)
+
+
+@pytest.mark.ddp
+def test_parts_are_joined_in_the_order_of_ranks(heard):
+    expected = torch.arange(SIZE).repeat_interleave(2)[:, None].expand(-1, 3)
+    assert all(torch.equal(one["joined"], expected) for one in heard)
+
+
+@pytest.mark.ddp
+def test_embeddings_are_dealt_back_to_every_worker_bit_by_bit(heard):
+    torch.manual_seed(0)
+    images, _ = make_data()
+    embedder = Toy(num_classes=6, groups=1, seed=0).network
+    loader = Loader(images, np.ones(48), None, CPU, torch.float32)
+    alone = embed(embedder, loader, np.arange(48), batch_size=8, workers=Workers(0, 1))
+    assert all(torch.equal(one["embedded"], alone) for one in heard)
+
+
+def test_one_worker_talks_to_nobody():
+    alone = Workers.current()
+    assert alone == Workers(0, 1)
+    tensors = _tensors(0)
+    alone.sum_(tensors)
+    alone.follow_first(tensors)
+    alone.wait()
+    assert equal(tensors, _tensors(0))
+    assert alone.join(tensors[0]) is tensors[0]
+
+
+@pytest.mark.parametrize("limit", [8, 64, 10_000])
+def test_buckets_hold_one_dtype_and_are_the_same_for_any_values(monkeypatch, limit):
+    monkeypatch.setattr(module, "BUCKET_BYTES", limit)
+    buckets, others = module._buckets(_tensors(0)), module._buckets(_tensors(1))
+    shapes, other_shapes = ([[part.shape for part in bucket] for bucket in layout] for layout in (buckets, others))
+    assert shapes == other_shapes
+    assert all(len({part.dtype for part in bucket}) == 1 for bucket in buckets)
+    assert sum(len(bucket) for bucket in buckets) == 5
+
+
+def test_parameters_without_a_gradient_have_none_to_sum():
+    layer = torch.nn.Linear(2, 2)
+    layer.weight.grad = torch.ones(2, 2)
+    assert equal(gradients(layer.parameters()), [torch.ones(2, 2)])
