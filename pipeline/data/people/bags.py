@@ -21,7 +21,7 @@ def _board(layer: Array, body: Body, centre: Joint, size: tuple[float, float, fl
 
 def draw_backpack(layer: Array, body: Body) -> None:
     """Draws a backpack: whole from behind, its depth from the side, its rim from the front."""
-    colour, lift = body.traits.bag.colour, body.bones.pelvis
+    colour, lift = body.traits.bag.colour, body.bones.lift
     patch = _board(layer, body, (0, 0.70 + lift, -0.105 * body.traits.build.girth), (0.078, 0.105, 0.05))
     if patch is not None:
         _, front = body.sides(patch)
@@ -35,7 +35,7 @@ def draw_backpack(layer: Array, body: Body) -> None:
 
 def draw_bag(layer: Array, body: Body) -> None:
     """Draws what hangs at a hip, at a shoulder or from a hand, with its handle."""
-    bag, view, lift = body.traits.bag, body.view, body.bones.pelvis
+    bag, view, lift = body.traits.bag, body.view, body.bones.lift
     side = bag.side
     hand = body.bones.fingers[1 if side > 0 else 0]
     reach = 0.115 * body.traits.build.girth

@@ -34,13 +34,13 @@ def _skull(layer: Array, body: Body, grow: float, rise: float) -> Patch | None:
     heading = body.view.heading + body.pose.turn
     size = body.traits.build.head * grow
     width = hypot(0.043 * cos(heading), 0.053 * sin(heading)) * size
-    centre = body.view.place((0, CENTRE + rise + body.bones.pelvis, 0.012))[0]
+    centre = body.view.place((0, CENTRE + rise + body.bones.lift, 0.012))[0]
     return ball(layer, centre, (body.pixels(width), body.pixels(0.066 * size)), taper=0.22)
 
 
 def draw_neck(layer: Array, body: Body) -> None:
     """Draws the neck, in the shadow of the chin."""
-    lift = body.bones.pelvis
+    lift = body.bones.lift
     points = body.view.points((0, 0.82 + lift, -0.008), (0, 0.885 + lift, 0.002))
     thick = 0.027 * body.traits.build.girth**0.6
     patch = tube(layer, points, [body.pixels(r) for r in (thick * 1.15, thick, thick)])
@@ -86,7 +86,7 @@ def draw_head(layer: Array, body: Body) -> None:
     if traits.hair_style == "cap":
         _draw_brim(layer, body)
     if traits.hair_style == "bun":
-        _knot(layer, body, 0.052, (0, 0.975 + body.bones.pelvis, -0.045))
+        _knot(layer, body, 0.052, (0, 0.975 + body.bones.lift, -0.045))
 
 
 def _face(skin: Array, left: Array, up: Array, ahead: Array) -> tuple[Array, Array]:
@@ -132,7 +132,7 @@ def _draw_brim(layer: Array, body: Body) -> None:
     front = cos(heading)
     if front < -0.5:
         return
-    y = CENTRE + 0.026 + body.bones.pelvis
+    y = CENTRE + 0.026 + body.bones.lift
     inner, outer = (0.0, y, 0.04), (0.03 * body.pose.turn, y - 0.008, 0.082)
     points = body.view.points(inner, outer)
     wide = body.pixels(0.012 + 0.02 * max(front, 0))
@@ -153,7 +153,7 @@ def _knot(layer: Array, body: Body, size: float, at: tuple[float, float, float])
 
 def draw_hair_behind(layer: Array, body: Body) -> None:
     """Draws hair, or the cloth of a scarf, that falls behind the head and over the shoulders."""
-    traits, lift = body.traits, body.bones.pelvis
+    traits, lift = body.traits, body.bones.lift
     match traits.hair_style:
         case "long":
             ends, radii = ((0, 0.93 + lift, -0.028), (0, 0.745 + lift, -0.05)), (0.046, 0.052, 0.036)

@@ -13,7 +13,7 @@ LEG_EASE = {"trousers": (0.008, 0.014), "slim": (0.004, 0.004), "wide": (0.010, 
 
 def draw_pelvis(layer: Array, body: Body) -> None:
     """Draws hips and seat in the cloth of the lower garment."""
-    traits, view, lift = body.traits, body.view, body.bones.pelvis
+    traits, view, lift = body.traits, body.view, body.bones.lift
     widths = half_widths(body, (0.60, 0.55, 0.50, 0.455), (0.004, 0.004, 0.004, -0.003), (0.002,) * 4)
     top, bottom = view.points((0, 0.60 + lift, 0), (0, 0.455 + lift, 0))
     patch = lathe(layer, top, bottom, (0.0, 0.35, 0.7, 1.0), widths)
@@ -25,7 +25,7 @@ def draw_pelvis(layer: Array, body: Body) -> None:
 
 def draw_skirt(layer: Array, body: Body) -> None:
     """Draws a skirt from the waist to its hem, in vertical folds."""
-    traits, view, lift = body.traits, body.view, body.bones.pelvis
+    traits, view, lift = body.traits, body.view, body.bones.lift
     low = 0.513 - 0.245 * min(traits.lower.length, 1) - 0.232 * max(traits.lower.length - 1, 0)
     step = 0.35 * abs(body.bones.ankles[0][2] - body.bones.ankles[1][2])
     flare = 0.10 * (0.5 - low)

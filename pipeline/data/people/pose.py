@@ -57,9 +57,9 @@ class View:
 
 @dataclass(frozen=True)
 class Skeleton:
-    """Joints of both sides: index 0 is the person's right, 1 the left."""
+    """Joints of both sides: index 0 is the person's right, 1 the left; ``lift`` is how far a stride raises the body."""
 
-    pelvis: float
+    lift: float
     shoulders: tuple[Joint, Joint]
     elbows: tuple[Joint, Joint]
     wrists: tuple[Joint, Joint]

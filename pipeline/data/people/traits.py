@@ -53,7 +53,7 @@ HAIR_STYLES = {
 }
 BAGS = {"none": 7, "backpack": 6, "crossbody": 4, "handbag": 3, "tote": 2}
 
-COVERED_HAIR = ("cap", "scarf", "bald")
+LONG_HEM = 0.4  # heights above the ground: an upper garment that ends below hides shorts
 HAIRLINE_STEP = 0.2  # least distance of hair and skin
 VISIBLE_STEP = 0.28  # least distance of two displayed colours that a camera's light and noise do not hide
 
@@ -178,7 +178,7 @@ def draw_traits(rng: Generator) -> Traits:
     while upper.kind == "dress" and curve < 0.5:
         upper = draw_upper(rng)
     kinds = {k: w for k, w in LOWER_KINDS.items() if curve >= 0.5 or "skirt" not in k}
-    kind = "slim" if upper.kind == "dress" else pick(rng, kinds)
+    kind = str(rng.choice(("slim", "trousers"))) if upper.hem < LONG_HEM else pick(rng, kinds)
     return Traits(
         build=Build(
             girth=float(np.clip(rng.normal(1.0, 0.11), 0.82, 1.32)),
@@ -205,7 +205,9 @@ def change_upper_colour(rng: Generator, traits: Traits) -> Traits:
 
 
 def change_lower(rng: Generator, traits: Traits) -> Traits:
-    """Returns the person in a lower garment of another colour."""
+    """Returns the person in a lower garment of another colour, or an upper one that hides it."""
+    if traits.upper.hem < LONG_HEM and traits.lower.length < 1.2:
+        return change_upper_colour(rng, traits)
     return replace(traits, lower=replace(traits.lower, colour=draw_apart(rng, LOWER_PALETTE, traits.lower.colour)))
 
 
@@ -224,8 +226,8 @@ def change_hair(rng: Generator, traits: Traits) -> Traits:
 
 
 def change_pattern(rng: Generator, traits: Traits) -> Traits:
-    """Returns the person in a plain upper garment where it was patterned, or a patterned one where it was plain."""
-    plain = traits.upper.pattern == "plain"
+    """Returns the person in a plain upper garment where it was patterned all round, else in a patterned one."""
+    plain = traits.upper.pattern in ("plain", "print")
     pattern = str(rng.choice(("stripes", "block"))) if plain else "plain"
     second = draw_apart(rng, UPPER_PALETTE, traits.upper.colour)
     return replace(traits, upper=replace(traits.upper, pattern=pattern, second=second))
@@ -238,12 +240,11 @@ def change_sleeve(rng: Generator, traits: Traits) -> Traits:
 
 
 def change_bag(rng: Generator, traits: Traits) -> Traits:
-    """Returns the person without what they carried, or with a bag that stands out from what they wear."""
-    if traits.bag.kind != "none":
+    """Returns the person without a backpack that stood out from what they wear, or with one."""
+    if traits.bag.kind == "backpack" and distance(traits.bag.colour, traits.upper.colour) > VISIBLE_STEP:
         return replace(traits, bag=replace(traits.bag, kind="none"))
-    colour = draw_apart(rng, BAG_PALETTE, traits.upper.colour)
-    kind = str(rng.choice(("backpack", "crossbody")))
-    return replace(traits, bag=Bag(kind, colour, int(rng.choice((-1, 1)))))
+    colour = draw_apart(rng, BAG_PALETTE, traits.upper.colour, traits.bag.colour)
+    return replace(traits, bag=Bag("backpack", colour, traits.bag.side))
 
 
 CHANGES: tuple[Callable[[Generator, Traits], Traits], ...] = (

@@ -53,7 +53,7 @@ def cloth(body: Body, patch: Patch, height: Array, *, sleeve: bool) -> Array:
 
 def draw_torso(layer: Array, body: Body) -> None:
     """Draws the trunk in its garment, with collar, opening, straps and hem."""
-    traits, view, lift = body.traits, body.view, body.bones.pelvis
+    traits, view, lift = body.traits, body.view, body.bones.lift
     upper, build = traits.upper, traits.build
     loose = LOOSE[upper.kind]
     low = upper.hem

@@ -39,8 +39,8 @@ def test_a_backpack_is_whole_from_behind_and_straps_from_the_front():
 
 
 def test_a_bag_at_the_left_hip_shows_from_the_left_and_hides_from_the_right():
-    from_left, from_right = picture(carrying("tote"), pi / 2 + pi), picture(carrying("tote"), pi / 2)
-    assert max(red_pixels(from_left), red_pixels(from_right)) > 3 * min(red_pixels(from_left), red_pixels(from_right))
+    from_left, from_right = (red_pixels(picture(carrying("tote"), heading)) for heading in (-pi / 2, pi / 2))
+    assert from_left > 3 * from_right
 
 
 @pytest.mark.parametrize("heading", [0.0, 1.0, 2.0, 3.1, -1.5])
