@@ -1,18 +1,13 @@
 """``python -m stages.evaluate EXPERIMENT``: a checkpoint -> ``artifacts/evaluate/EXPERIMENT`` (embeddings, metrics).
 
-``--weights FILE`` scores somebody else's weights instead: a file with our names, or, with ``--authors``, with those of
-the paper's authors; the network is built by the experiment's block of params.yaml.
+``--weights FILE --out FOLDER`` scores somebody else's weights instead: a file with our names, or, with ``--authors``,
+with those of the paper's authors; the network is built by the experiment's block of params.yaml.
 """
 
 import argparse
 from pathlib import Path
 
-from pipeline.config import block, load, parse
-from pipeline.data.store import ImageStore
-from pipeline.methods.registry import find
-from pipeline.scoring.evaluate import EvaluationParams, evaluate, model_from, model_from_file
-from pipeline.tracking.runs import stage_run
-from pipeline.training.checkpoint import open_checkpoint
+from stages.mistakes import told_plainly
 
 
 def main() -> None:
@@ -23,23 +18,40 @@ def main() -> None:
     parser.add_argument("--authors", action="store_true", help="the file names its tensors as the paper's authors do")
     parser.add_argument("--out", type=Path, help="where to write (default: artifacts/evaluate/EXPERIMENT)")
     given = parser.parse_args()
+    if given.authors and not given.weights:
+        parser.error("--authors says how to read a file: name it by --weights")
+    if given.weights and not given.out:
+        parser.error("--weights needs --out, so that somebody else's numbers never stand in for the experiment's own")
+    with told_plainly():
+        run(given.name, given.weights, given.authors, given.out or Path("artifacts/evaluate") / given.name)
+
+
+def run(name: str, weights: Path | None, authors: bool, out: Path) -> None:
+    """Scores an experiment's checkpoint, or a file of weights, and prints the metrics."""
+    from pipeline.config import block, load, parse
+    from pipeline.data.store import ImageStore
+    from pipeline.methods.registry import find
+    from pipeline.scoring.evaluate import EvaluationParams, evaluate, model_from, model_from_file
+    from pipeline.tracking.runs import stage_run
+    from pipeline.training.checkpoint import open_checkpoint
+
     tree = load()
     params = parse(EvaluationParams, block(tree, "evaluation"), "evaluation")
-    experiment = block(tree, "experiments", given.name)
+    experiment = block(tree, "experiments", name)
     kind = find(block(experiment, "method"))
-    data, trained = Path("data/prepared") / block(experiment, "data"), Path("artifacts/train") / given.name
+    data, trained = Path("data/prepared") / block(experiment, "data"), Path("artifacts/train") / name
     store = ImageStore(data)
-    with stage_run(stage="evaluate", name=given.name, params=params.model_dump(), inputs=[data, trained]) as run:
-        if given.weights is None:
+    with stage_run(stage="evaluate", name=name, params=params.model_dump(), inputs=[data, trained]) as tracked:
+        if weights is None:
             found = open_checkpoint(trained)
             model, source = model_from(found, kind, store), found.meta["tracking_run"]
         else:
-            model, source = model_from_file(given.name, experiment, kind, store, given.weights, given.authors), None
-        result = evaluate(model, store, params, given.out or Path("artifacts/evaluate") / given.name)
-        run.log_metrics(result.metrics)
-        if given.weights is None:
-            run.register_model(trained, name=given.name, source_run=source, metrics=result.metrics, data=data)
-    print("  ".join(f"{name} {result.metrics[name]:.1%}" for name in ("mAP", "rank1", "rank5", "rank10", "mINP")))
+            model, source = model_from_file(name, experiment, kind, store, weights, authors), None
+        result = evaluate(model, store, params, out)
+        tracked.log_metrics(result.metrics)
+        if weights is None:
+            tracked.register_model(trained, name=name, source_run=source, metrics=result.metrics, data=data)
+    print("  ".join(f"{metric} {result.metrics[metric]:.1%}" for metric in ("mAP", "rank1", "rank5", "rank10", "mINP")))
 
 
 if __name__ == "__main__":

@@ -4,22 +4,30 @@ import argparse
 from dataclasses import asdict
 from pathlib import Path
 
-from pipeline.config import block, load, parse
-from pipeline.data.prepare import PrepareParams, prepare
-from pipeline.data.table import count, summary
-from pipeline.tracking.runs import stage_run
+from stages.mistakes import told_plainly
 
 
 def main() -> None:
     """Prepares the data set named on the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("name", help="a block of `prepare` in params.yaml")
-    name = parser.parse_args().name
+    given = parser.parse_args()
+    with told_plainly():
+        run(given.name)
+
+
+def run(name: str) -> None:
+    """Prepares a data set and says what is in it."""
+    from pipeline.config import block, load, parse  # imported here, as in all stages, so that --help is instant
+    from pipeline.data.prepare import PrepareParams, prepare
+    from pipeline.data.table import count, summary
+    from pipeline.tracking.runs import stage_run
+
     params = parse(PrepareParams, block(load(), "prepare", name), f"prepare.{name}")
-    with stage_run(stage="prepare", name=name, params=params.model_dump()) as run:
+    with stage_run(stage="prepare", name=name, params=params.model_dump()) as tracked:
         table = prepare(name, params, Path("data/prepared") / name)
         print(summary(table))
-        run.log_metrics(asdict(count(table)))
+        tracked.log_metrics(asdict(count(table)))
 
 
 if __name__ == "__main__":

@@ -12,8 +12,8 @@ from pipeline.methods.registry import METHODS
 ROOT = Path(__file__).parents[1]
 WHOLE = ("pipeline/evaluation", "pipeline/jobs", "pipeline/scoring", "pipeline/tables", "pipeline/training")
 """Packages that are listed as a folder, since no stage needs a part of them only."""
-OBSERVERS = "pipeline.tracking"
-"""Tracking sees results and never moves them."""
+OBSERVERS = ("pipeline.tracking", "stages.mistakes")
+"""They see results and errors, and never move them."""
 
 
 @pytest.fixture(scope="module")

@@ -43,5 +43,5 @@ def test_the_readme_takes_its_table_from_the_last_results(project, monkeypatch):
 
 
 def test_the_readme_waits_for_results(project, monkeypatch):
-    with pytest.raises(ValueError, match=r"no results at .*make repro"):
+    with pytest.raises(SystemExit, match=r"error: no results at .*make repro"):
         run(monkeypatch, "--readme", "README.md")

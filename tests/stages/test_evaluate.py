@@ -1,0 +1,75 @@
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from pipeline.evaluation.stamp import read_result
+from pipeline.methods import mdpr
+from pipeline.models.mdpr_names import mdpr_to_authors
+from stages import evaluate
+from tests.noise import MDPR, changed
+
+
+def test_a_checkpoint_becomes_embeddings_and_stamped_metrics(trained, capsys):
+    trained.run(evaluate, "pretrain")
+    folder = trained.folder / "artifacts" / "evaluate" / "pretrain"
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "cmc.csv", "embeddings.npy", "metrics.json", "rows.parquet",
+    ]  # fmt: skip
+    result = read_result(folder / "metrics.json")
+    assert (result.experiment, result.recipe.epoch) == ("pretrain", 2)
+    assert capsys.readouterr().out.startswith(f"mAP {result.metrics['mAP']:.1%}  rank1 ")
+
+
+def test_the_checkpoint_knows_its_parameters_better_than_params_yaml(trained, tmp_path):
+    trained.run(evaluate, "pretrain", "--out", str(tmp_path / "before"))
+    settings = changed(trained.params["experiments"]["pretrain"], settings__backbone__width=0.25)
+    before = trained.params["experiments"]
+    trained.write(experiments={**before, "pretrain": settings})
+    trained.run(evaluate, "pretrain", "--out", str(tmp_path / "after"))
+    trained.write(experiments=before)
+    assert np.array_equal(*(np.load(tmp_path / name / "embeddings.npy") for name in ("before", "after")))
+
+
+@pytest.fixture
+def released(tmp_path):
+    """Weights of MDPR for 11 identities by the authors' names and by ours."""
+    settings = mdpr.MDPRParams.model_validate(MDPR["settings"])
+    state = mdpr.MDPR(settings, num_classes=11, height=32, width=16, seed=8).network.state_dict()
+    torch.save({"model": mdpr_to_authors(state)}, tmp_path / "theirs.pth")
+    save_file(state, tmp_path / "ours.safetensors")
+    return tmp_path
+
+
+def test_weights_of_the_authors_score_as_the_same_weights_by_our_names(trained, released):
+    there = trained.folder / "artifacts"
+    before = sorted(there.rglob("*"))
+    for file, flags in (("theirs.pth", ["--authors"]), ("ours.safetensors", [])):
+        out = released / f"from-{file}"
+        trained.run(evaluate, "mdpr", "--weights", str(released / file), *flags, "--out", str(out))
+    theirs, ours = (released / f"from-{file}" for file in ("theirs.pth", "ours.safetensors"))
+    assert np.array_equal(np.load(theirs / "embeddings.npy"), np.load(ours / "embeddings.npy"))
+    results = [read_result(folder / "metrics.json") for folder in (theirs, ours)]
+    assert results[0].metrics == results[1].metrics
+    assert results[0].recipe.epoch_choice == "file theirs.pth"
+    assert sorted(there.rglob("*")) == before
+
+
+def test_somebody_elses_numbers_never_stand_in_for_the_experiments_own(trained, released, capsys):
+    with pytest.raises(SystemExit) as end:
+        trained.run(evaluate, "mdpr", "--weights", str(released / "ours.safetensors"))
+    assert end.value.code == 2
+    assert "--weights needs --out" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        trained.run(evaluate, "mdpr", "--authors")
+    assert "name it by --weights" in capsys.readouterr().err
+
+
+def test_what_can_not_be_scored_is_told_plainly(fresh, released, refused):
+    assert refused(fresh, evaluate, "pretrain").startswith("error: artifacts/train/pretrain: no readable meta.json")
+    given = ("--out", str(released / "out"), "--weights")
+    message = refused(fresh, evaluate, "mdpr", *given, str(released / "none.pth"))
+    assert message.startswith(f"error: no weights at {released}/none.pth")
+    message = refused(fresh, evaluate, "pretrain", *given, str(released / "ours.safetensors"))
+    assert message.startswith("error: the weights are not those of BaselineNetwork")
+    assert not (released / "out").exists()

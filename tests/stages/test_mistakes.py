@@ -1,0 +1,69 @@
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.config import block
+from pipeline.data.table import DataError
+from pipeline.training.loop import NonFiniteLossError, _check_finite
+from stages.mistakes import told_plainly
+
+ROOT = Path(__file__).parents[2]
+STAGES = sorted(path.stem for path in (ROOT / "stages").glob("*.py") if "def main" in path.read_text())
+
+
+def test_the_message_of_this_project_is_all_that_is_said():
+    with pytest.raises(SystemExit) as end, told_plainly():
+        block({"mdpr": 1}, "mdpt")
+    assert end.value.code == "error: params.yaml has no mdpt; there is: mdpr"
+
+
+@pytest.mark.parametrize(
+    "mistake",
+    [
+        lambda: np.zeros(3).reshape(2),
+        lambda: Path("absent").read_text(),
+        lambda: int("three"),
+        lambda: {}["key"],
+    ],
+)
+def test_what_nobody_expected_keeps_its_traceback(mistake):
+    with pytest.raises((ValueError, OSError, KeyError)), told_plainly():
+        mistake()
+
+
+def test_a_loss_that_is_not_finite_and_broken_data_are_told_plainly():
+    with pytest.raises(SystemExit, match="loss = nan"), told_plainly():
+        _check_finite({"loss": float("nan")}, "mdpr, epoch 1, step 2")
+    assert issubclass(NonFiniteLossError, ArithmeticError)
+    assert issubclass(DataError, ValueError)
+
+
+def python(*arguments, cwd):
+    return subprocess.run(
+        [sys.executable, *arguments], check=False, cwd=cwd, env={"PYTHONPATH": str(ROOT), "REID_TRACKING": "off"},
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_help_is_instant(stage, tmp_path):
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    answer = python("-X", "importtime", "-m", f"stages.{stage}", "--help", cwd=tmp_path)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert answer.returncode == 0, answer.stderr
+    assert f"stages.{stage}" in answer.stdout or "usage" in answer.stdout
+    loaded = {line.rpartition("|")[2].strip() for line in answer.stderr.splitlines()}
+    assert not loaded & {"torch", "ray", "mlflow", "dvc", "pandas"}
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 1.5
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_stage_ends_with_status_1_and_one_line(tmp_path):
+    answer = python("-m", "stages.prepare", "people", cwd=tmp_path)
+    assert answer.returncode == 1
+    assert answer.stdout == ""
+    assert answer.stderr == f"error: no parameters at {tmp_path}/params.yaml: run from the project's root folder\n"
