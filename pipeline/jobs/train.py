@@ -69,6 +69,7 @@ def _fit(job: Job, writer: MetricsWriter, scaling: ray.train.ScalingConfig, retr
 
 def _work(config: dict[str, Any]) -> list[dict[str, float]]:
     """Runs in each worker. In local mode Ray calls no callbacks, so there the metrics are written here."""
+    logging.getLogger().setLevel(logging.WARNING)  # else Ray repeats each report, by a logger outside ray.train
     writer: MetricsWriter | None = config["writer"]
 
     def report(metrics: dict[str, float]) -> None:
