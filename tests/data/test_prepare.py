@@ -1,0 +1,87 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.config import load, parse
+from pipeline.data import prepare as module
+from pipeline.data.location import RAW
+from pipeline.data.prepare import READERS, PrepareParams, prepare
+from pipeline.data.store import ImageStore
+from pipeline.data.table import DataError
+
+BLOCK: dict[str, Any] = {
+    "reader": "market1501",
+    "published_counts": False,
+    "height": 32,
+    "width": 16,
+    "people": None,
+}
+SMALL = {
+    "height": 32,
+    "width": 16,
+    "cameras": 3,
+    "train": {"identities": 2, "appearances": 4, "images": 5},
+    "test": {"identities": 2, "appearances": 4, "images": 8},
+    "distractors": 1,
+    "junk": 2,
+}
+
+
+PEOPLE = load(Path(__file__).parents[2] / "params.yaml")["prepare"]["people"]["people"]
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for variable in ("REID_DATA", "REID_DATA_MARKET1501", "REID_DATA_DUKEMTMC"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def params(**changes: Any) -> PrepareParams:
+    return parse(PrepareParams, BLOCK | changes, "prepare.small")
+
+
+def test_a_data_set_becomes_a_store_wherever_it_lies(market: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stores = []
+    for place in ("here", "there"):
+        folder = market.rename(market.with_name(place))
+        monkeypatch.setenv("REID_DATA_MARKET1501", str(folder))
+        table = prepare("small", params(), Path("data/prepared/small"))
+        stores.append(ImageStore(Path("data/prepared/small")))
+        assert stores[-1].table.equals(table)
+        market = folder
+    assert stores[0].meta == stores[1].meta
+    assert (stores[0].images == stores[1].images).all()
+    meta = stores[0].meta
+    assert (meta["name"], meta["generated"], meta["height"], meta["width"]) == ("small", False, 32, 16)
+    assert (stores[0].table["person_id"] >= 0).all()
+
+
+def test_a_failed_preparation_leaves_no_store(market: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REID_DATA_MARKET1501", str(market))
+    with pytest.raises(DataError, match="12,936 published, 3 here"):
+        prepare("small", params(published_counts=True), Path("out"))
+    assert not Path("out").exists()
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_a_data_set_that_is_not_there_is_never_downloaded(reader: str) -> None:
+    with pytest.raises(DataError, match=rf"never downloaded.*put it into data/raw/{reader}"):
+        prepare("small", params(reader=reader), Path("out"))
+
+
+def test_a_generated_world_is_rendered_read_and_marked_as_generated() -> None:
+    table = prepare("small", params(people=PEOPLE | SMALL), Path("out"))
+    assert (RAW / "small" / "market1501" / "query").is_dir()
+    store = ImageStore(Path("out"))
+    assert store.meta["generated"] is True
+    assert store.meta["counts"]["train_images"] == 5
+    assert (table["person_id"] == 0).sum() == 1
+    assert len(table) == 5 + 8 + 1, "junk is left out"
+
+
+def test_every_reader_that_parameters_may_name_is_there() -> None:
+    assert tuple(READERS) == ("market1501", "dukemtmc")
+    assert module.PrepareParams.model_fields["reader"].annotation.__args__ == tuple(READERS)
