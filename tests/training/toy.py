@@ -51,9 +51,9 @@ class Toy(Method):
 
 
 def make_data(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Returns 48 noise images ``[48, 16, 8, 3]`` of 6 identities, and their labels."""
+    """Returns 48 noise images ``[48, 32, 16, 3]`` of 6 identities, and their labels."""
     generator = np.random.default_rng(seed)
-    return generator.integers(0, 256, (48, 16, 8, 3), dtype=np.uint8), np.repeat(np.arange(6), 8)
+    return generator.integers(0, 256, (48, 32, 16, 3), dtype=np.uint8), np.repeat(np.arange(6), 8)
 
 
 def make_trainer(
