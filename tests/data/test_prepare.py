@@ -9,6 +9,7 @@ from pipeline.data.location import RAW
 from pipeline.data.prepare import READERS, PrepareParams, prepare
 from pipeline.data.store import ImageStore
 from pipeline.data.table import DataError
+from pipeline.tables.published import read_published
 
 BLOCK: dict[str, Any] = {
     "reader": "market1501",
@@ -55,8 +56,18 @@ def test_a_data_set_becomes_a_store_wherever_it_lies(market: Path, monkeypatch: 
     assert stores[0].meta == stores[1].meta
     assert (stores[0].images == stores[1].images).all()
     meta = stores[0].meta
-    assert (meta["name"], meta["generated"], meta["height"], meta["width"]) == ("small", False, 32, 16)
+    assert (meta["generated"], meta["height"], meta["width"]) == (False, 32, 16)
     assert (stores[0].table["person_id"] >= 0).all()
+
+
+def test_results_on_a_real_data_set_are_named_as_published_ones_are(
+    market: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REID_DATA_MARKET1501", str(market))
+    prepare("market1501_384x192", params(), Path("out"))
+    name = ImageStore(Path("out")).meta["name"]
+    assert name == "market1501"
+    assert any(row.data == name for row in read_published())
 
 
 def test_a_failed_preparation_leaves_no_store(market: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,7 +87,7 @@ def test_a_generated_world_is_rendered_read_and_marked_as_generated() -> None:
     table = prepare("small", params(people=PEOPLE | SMALL), Path("out"))
     assert (RAW / "small" / "market1501" / "query").is_dir()
     store = ImageStore(Path("out"))
-    assert store.meta["generated"] is True
+    assert (store.meta["name"], store.meta["generated"]) == ("small", True)
     assert store.meta["counts"]["train_images"] == 5
     assert (table["person_id"] == 0).sum() == 1
     assert len(table) == 5 + 8 + 1, "junk is left out"
