@@ -84,7 +84,7 @@ class Recipe:
         distance: ``cosine`` or ``euclidean``.
         flip: whether the features of the image and its mirror image were averaged.
         cameras: what training or clustering did with camera labels, or ``not used``.
-        epoch: which epoch's weights, 0 for none.
+        epoch: which epoch's weights, 0 for those before training, None where it is not known.
         epoch_choice: how that epoch was chosen, as ``last``.
     """
 
@@ -96,7 +96,7 @@ class Recipe:
     distance: str
     flip: bool
     cameras: str
-    epoch: int
+    epoch: int | None
     epoch_choice: str
 
 

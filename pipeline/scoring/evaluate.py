@@ -74,7 +74,8 @@ def model_from_file(
     state = weights.read_state(file)
     weights.load_network(method.network, kind.from_authors(state) if authors else state)
     model = describe(name, params, method, epoch=params.training.epochs)
-    return replace(model, recipe={**model.recipe, "start_weights": "not known", "epoch_choice": f"file {file.name}"})
+    unknown = {"start_weights": "not known", "epoch": None, "epoch_choice": f"file {file.name}"}
+    return replace(model, recipe={**model.recipe, **unknown})
 
 
 def describe(name: str, params: ExperimentParams, method: Method, *, epoch: int) -> Model:

@@ -164,7 +164,8 @@ def _published_line(row: Published) -> Line:
 def _in_words(recipe: Recipe) -> str:
     parts = [f"{recipe.height}x{recipe.width}", recipe.feature, recipe.distance, "flip" if recipe.flip else ""]
     if recipe.supervision != "none":
-        parts += [recipe.supervision, f"from {recipe.start_weights}", f"epoch {recipe.epoch} ({recipe.epoch_choice})"]
+        epoch = "epoch not known" if recipe.epoch is None else f"epoch {recipe.epoch}"
+        parts += [recipe.supervision, f"from {recipe.start_weights}", f"{epoch} ({recipe.epoch_choice})"]
     return ", ".join(part for part in parts if part)
 
 

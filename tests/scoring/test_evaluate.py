@@ -146,7 +146,7 @@ def test_a_file_of_the_authors_scores_as_the_same_weights_by_our_names(authors_f
         evaluate(model, store, PARAMS, folder)
     assert np.array_equal(*(np.load(tmp_path / name / "embeddings.npy") for name in ("theirs", "ours")))
     recipe = read_result(tmp_path / "theirs" / "metrics.json").recipe
-    assert (recipe.start_weights, recipe.epoch_choice) == ("not known", "file model_final.pth")
+    assert (recipe.start_weights, recipe.epoch, recipe.epoch_choice) == ("not known", None, "file model_final.pth")
 
 
 def test_a_file_of_another_network_is_refused(authors_file, store):

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -32,6 +33,13 @@ def test_seeds_are_averaged_and_their_spread_is_shown(make_result):
 def test_the_spread_over_trials_of_one_result_is_shown(make_result):
     row = row_of(to_markdown(build_tables([make_result("chance", 0.02, mAP_std=0.001)], [])), "chance")
     assert row[5] == "**2.0** ± 0.1"
+
+
+def test_weights_of_somebody_else_have_no_epoch_in_the_table(make_result):
+    result = make_result("mdpr")
+    result = replace(result, recipe=replace(result.recipe, epoch=None, epoch_choice="file model.pth"))
+    row = row_of(to_markdown(build_tables([result], [])), "mdpr")
+    assert row[-1].endswith("epoch not known (file model.pth)")
 
 
 def test_generated_data_stands_apart_says_so_and_has_no_published_numbers_beside_it(make_result):
