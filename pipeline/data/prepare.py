@@ -34,7 +34,8 @@ class PrepareParams(Record):
 def prepare(name: str, params: PrepareParams, folder: Path) -> pd.DataFrame:
     """Ensures that ``folder`` holds the packed store of ``name`` and returns its table.
 
-    The store of a real data set bears the data set's name, at whatever size, since results on it are compared by that.
+    The store of a data set that is whole, by its published counts, bears the data set's name, at whatever size: results
+    are compared by it. Any other bears its own.
 
     Raises:
         DataError: with everything that is wrong with the data, in one list.
@@ -47,6 +48,6 @@ def prepare(name: str, params: PrepareParams, folder: Path) -> pd.DataFrame:
         source = RAW / name / params.reader
     reader = READERS[params.reader]
     table = reader.read(source, counts=reader.PUBLISHED if params.published_counts else None)
-    about = {"name": name if params.people else params.reader, "generated": params.people is not None}
+    about = {"name": params.reader if params.published_counts else name, "generated": params.people is not None}
     store.build(table, source, folder, height=params.height, width=params.width, workers=workers, about=about)
     return table

@@ -4,11 +4,12 @@ from typing import Any
 import pytest
 
 from pipeline.config import load, parse
+from pipeline.data import market1501
 from pipeline.data import prepare as module
 from pipeline.data.location import RAW
 from pipeline.data.prepare import READERS, PrepareParams, prepare
 from pipeline.data.store import ImageStore
-from pipeline.data.table import DataError
+from pipeline.data.table import Counts, DataError
 from pipeline.tables.published import read_published
 
 BLOCK: dict[str, Any] = {
@@ -60,14 +61,17 @@ def test_a_data_set_becomes_a_store_wherever_it_lies(market: Path, monkeypatch: 
     assert (stores[0].table["person_id"] >= 0).all()
 
 
-def test_results_on_a_real_data_set_are_named_as_published_ones_are(
+def test_a_whole_data_set_is_named_as_published_numbers_name_it_and_a_part_is_not(
     market: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("REID_DATA_MARKET1501", str(market))
-    prepare("market1501_384x192", params(), Path("out"))
-    name = ImageStore(Path("out")).meta["name"]
-    assert name == "market1501"
-    assert any(row.data == name for row in read_published())
+    monkeypatch.setattr(market1501, "PUBLISHED", Counts(3, 2, 2, 2, 4, 2))
+    names = []
+    for is_whole in (True, False):
+        prepare("market_small", params(published_counts=is_whole), Path("out"))
+        names.append(ImageStore(Path("out")).meta["name"])
+    assert names == ["market1501", "market_small"]
+    assert any(row.data == "market1501" for row in read_published())
 
 
 def test_a_failed_preparation_leaves_no_store(market: Path, monkeypatch: pytest.MonkeyPatch) -> None:
