@@ -2,15 +2,7 @@ import torch
 from torch.nn import functional as F
 
 from pipeline.models.heads import CosineClassifier, EmbeddingHead
-from pipeline.models.necks import BNNeck
 from pipeline.models.pooling import GeMPool
-
-
-def test_a_neck_never_shifts():
-    neck = BNNeck(4)
-    assert not neck.bias.requires_grad
-    assert not neck.bias.any()
-    torch.testing.assert_close(neck(torch.randn(8, 4) + 3).mean(dim=0), torch.zeros(4), atol=1e-6, rtol=0)
 
 
 def test_scores_are_cosines_to_the_class_weights():
