@@ -14,24 +14,27 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
+MOVES_RESULTS = ("pipeline", "stages", "params.yaml", "dvc.yaml", "studies/dvc.yaml", "constraints.txt")
 PACKAGES = ("torch", "torchvision", "ray", "mlflow", "dvc", "numpy", "pandas", "scikit-learn")
 
 
 @cache
 def git_commit() -> str:
-    """Returns the commit of the checkout, with ``-dirty`` when tracked files differ; ``unknown`` without git.
+    """Returns the commit of the checkout, with ``-dirty`` when something that moves results differs from it.
 
-    A repository above ours, in which a source archive may have been unpacked, is not asked.
+    ``unknown`` where this folder is not a checkout of its own, such as an unpacked source archive.
     """
     try:
-        described = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=40", "--match", ""],
-            cwd=ROOT, env={**os.environ, "GIT_CEILING_DIRECTORIES": str(ROOT.parent)},
-            capture_output=True, text=True, check=True, timeout=20,
-        )  # fmt: skip
+        if Path(_git("rev-parse", "--show-toplevel")).resolve() != ROOT:
+            return "unknown"
+        return _git("rev-parse", "HEAD") + ("-dirty" if _git("status", "--porcelain", "--", *MOVES_RESULTS) else "")
     except (OSError, subprocess.SubprocessError):
         return "unknown"
-    return described.stdout.strip() or "unknown"
+
+
+def _git(*words: str) -> str:
+    answer = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True, timeout=20)
+    return answer.stdout.strip()
 
 
 def versions() -> dict[str, str]:

@@ -20,8 +20,9 @@ def project(tmp_path, monkeypatch):
 
 
 def commit(folder):
-    (folder / "file").write_text("one")
-    for command in (["init", "-q"], ["add", "file"], ["commit", "-q", "-m", "one"]):
+    for name in ("params.yaml", "dvc.lock"):
+        (folder / name).write_text("one")
+    for command in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "one"]):
         subprocess.run([*GIT, *command], cwd=folder, check=True)
     return subprocess.run(["git", "rev-parse", "HEAD"], cwd=folder, check=True, capture_output=True, text=True).stdout
 
@@ -30,12 +31,13 @@ def asked():
     return provenance.git_commit.__wrapped__()
 
 
-def test_the_commit_says_whether_tracked_files_differ(project):
+def test_the_commit_says_whether_what_moves_results_differs(project):
     head = commit(project).strip()
     assert asked() == head
-    (project / "untracked").write_text("")
+    (project / "notes").write_text("")
+    (project / "dvc.lock").write_text("two")
     assert asked() == head
-    (project / "file").write_text("two")
+    (project / "params.yaml").write_text("two")
     assert asked() == f"{head}-dirty"
 
 

@@ -73,7 +73,7 @@ class Trainer:
         self.groups = owned_groups(self.method.groups, self.workers)
         self.trained = [weight for weight in self.method.network.parameters() if weight.requires_grad]
         self.optimizer = torch.optim.Adam(
-            self.trained, lr=self.params.learning_rate, weight_decay=self.params.weight_decay
+            self.trained, lr=self.params.learning_rate, weight_decay=self.params.weight_decay, fused=True
         )
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision == "float16")
         self.history: list[dict[str, float]] = []
