@@ -8,6 +8,7 @@ restarted job goes on from them, with Ray or without.
 from __future__ import annotations
 
 import logging
+import sys
 from typing import Any
 
 import ray.train
@@ -17,6 +18,9 @@ from ray.train.v2.api.exceptions import WorkerGroupError
 from pipeline.jobs.resources import ResourcesParams, connected
 from pipeline.tracking.metrics import MetricsWriter
 from pipeline.training.experiment import Job, run
+
+MISTAKES = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""What a worker fails with by its parameters, data or code: it would only recur, unlike the loss of a worker."""
 
 
 class WriteMetrics(ray.train.UserCallback):
@@ -35,7 +39,7 @@ def train(job: Job, resources: ResourcesParams, writer: MetricsWriter) -> list[d
     """Trains the job, or goes on with it, and returns the metrics of each epoch.
 
     Raises:
-        Whatever the first worker that failed raised, once the retries are used up.
+        What a worker raised: a mistake at once, the loss of a worker when the retries are used up.
     """
     logging.getLogger("ray.train").setLevel(logging.WARNING)
     if resources.workers == 0:
@@ -56,7 +60,6 @@ def _fit(job: Job, writer: MetricsWriter, scaling: ray.train.ScalingConfig, retr
         run_config=ray.train.RunConfig(  # type: ignore[call-arg]
             name=job.run_folder.name,
             storage_path=str(job.run_folder.parent / "ray"),
-            failure_config=ray.train.FailureConfig(max_failures=retries),
             logging_config=ray.train.LoggingConfig(log_level="WARNING"),
             callbacks=[WriteMetrics(writer)],  # type: ignore[list-item]
         ),
@@ -64,7 +67,13 @@ def _fit(job: Job, writer: MetricsWriter, scaling: ray.train.ScalingConfig, retr
     try:
         return trainer.fit().return_value  # type: ignore[attr-defined]
     except WorkerGroupError as error:
-        raise next(iter(error.worker_failures.values())) from error
+        failures = list(error.worker_failures.values())
+        mistakes = [failure for failure in failures if isinstance(failure, MISTAKES)]
+        if mistakes or retries == 0:
+            raise (mistakes or failures)[0] from error
+    kinds = ", ".join(sorted({type(failure).__name__ for failure in failures}))
+    print(f"{job.name}: lost a worker ({kinds}), going on from the last epoch", file=sys.stderr)
+    return _fit(job, writer, scaling, retries - 1)
 
 
 def _work(config: dict[str, Any]) -> list[dict[str, float]]:

@@ -90,19 +90,20 @@ def test_two_workers_compute_what_one_process_does(alone, two):
 
 
 @pytest.mark.ddp
-def test_an_error_in_a_worker_reaches_the_caller_as_itself(noise, tmp_path, ray):
+def test_a_mistake_in_a_worker_reaches_the_caller_as_itself_and_is_not_tried_again(noise, tmp_path, ray):
     block = changed(BASELINE, settings__struck=str(tmp_path / "struck"))
     with pytest.raises(ValueError, match=r"^the second worker met a wrong image$"):
-        Run(tmp_path / "runs", noise, resources(2), method=Mistaken, block=block)
+        Run(tmp_path / "runs", noise, resources(2, retries=1), method=Mistaken, block=block)
 
 
 @pytest.mark.ddp
-def test_a_job_that_loses_a_worker_ends_with_the_same_weights(noise, tmp_path, two):
+def test_a_job_that_loses_a_worker_ends_with_the_same_weights(noise, tmp_path, two, capsys):
     block = changed(BASELINE, settings__struck=str(tmp_path / "struck"))
     run = Run(tmp_path / "runs", noise, resources(2, retries=1), method=Killed, block=block)
     assert int((tmp_path / "struck").read_text()) != os.getpid()
+    assert "small: lost a worker (" in capsys.readouterr().err
     assert losses(run.history) == losses(two.history)
-    assert_written_once(run)
+    assert_written_once(run)  # so the first epoch was not trained again
     expected = two.last.model()
     assert all(torch.equal(value, expected[name]) for name, value in run.last.model().items())
 
