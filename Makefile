@@ -38,9 +38,7 @@ FIND_PYTHON = for python in $(PYTHON) python3.11 python3 python3.12 python3.13; 
 repro: setup ## run the default pipeline, from images to the result table
 	@dvc repro
 	@python -m pipeline.tracking.recorder
-	@cat artifacts/tables/results.md
-	@echo
-	@echo "tables and figures: artifacts/tables/   runs: make ui (mlflow.db)   parameters: params.yaml"
+	@python -m stages.tables --show
 
 test: setup ## run the test suite, without the slow tests
 	@pytest

@@ -1,46 +1,82 @@
-"""Makes the result tables from every metrics.json: ``python -m stages.tables [--readme README.md]``."""
+"""``python -m stages.tables [EXPERIMENT ...]``: ``metrics.json`` files -> ``artifacts/tables`` (tables, figures).
+
+Without names, of everything in ``artifacts/evaluate``. ``--show`` only prints the last tables, ``--readme FILE`` only
+puts them into a README.
+"""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-from pipeline.tables.published import read_published
-from pipeline.tables.render import build_tables, replace_readme_block, to_latex, to_markdown, to_text
-from pipeline.tables.results import collect, read_csv, write_csv
-from pipeline.tracking.runs import stage_run
 from stages.mistakes import told_plainly
 
-RESULTS, TABLES = Path("artifacts/evaluate"), Path("artifacts/tables")
+SCORES, TRAININGS, TABLES = Path("artifacts/evaluate"), Path("artifacts/train"), Path("artifacts/tables")
+PLACES = f"tables: {TABLES}/results.md, .tex, .csv    figures: {TABLES}/cmc.png, loss.png    runs: make ui"
 
 
 def main() -> None:
-    """Writes results.csv, results.md and results.tex and prints the tables; or puts them into the README."""
-    parser = argparse.ArgumentParser(description="Make the result tables.")
-    parser.add_argument("--readme", type=Path, help="only replace the result block of this file, from results.csv")
+    """Makes the tables and figures, or puts the tables into the README."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", help="experiments and references that have been evaluated")
+    parser.add_argument("--show", action="store_true", help="only print the last tables")
+    parser.add_argument("--readme", type=Path, help="only replace the result block of this file")
     given = parser.parse_args()
     with told_plainly():
         if given.readme:
             put_into(given.readme)
+        elif given.show:
+            show()
         else:
-            run()
+            run(given.names or sorted(path.parent.name for path in SCORES.glob("*/metrics.json")))
 
 
-def run() -> None:
-    """Writes all tables and prints them."""
+def run(names: list[str]) -> None:
+    """Writes all tables and figures."""
+    from pipeline.tables.published import read_published
+    from pipeline.tables.render import build_tables, to_latex, to_markdown
+    from pipeline.tables.results import collect, read_csv, write_csv
+    from pipeline.tracking.runs import stage_run
+
     with stage_run(stage="tables", name="", params={}) as tracked:
-        write_csv(collect(RESULTS), TABLES / "results.csv")
+        write_csv(collect([SCORES / name / "metrics.json" for name in names]), TABLES / "results.csv")
         tables = build_tables(read_csv(TABLES / "results.csv"), read_published())
         (TABLES / "results.md").write_text(to_markdown(tables))
         (TABLES / "results.tex").write_text(to_latex(tables))
-        for name in ("results.csv", "results.md"):
-            tracked.log_artifact(TABLES / name)
-    print(to_text(tables))
-    print(f"tables: {TABLES}/results.csv, results.md, results.tex    runs: make ui")
+        draw(names)
+        for path in sorted(TABLES.iterdir()):
+            tracked.log_artifact(path)
+    print(PLACES)
+
+
+def show() -> None:
+    """Prints the last tables and where everything is."""
+    from pipeline.tables.published import read_published
+    from pipeline.tables.render import build_tables, to_text
+    from pipeline.tables.results import read_csv
+
+    print(to_text(build_tables(read_csv(TABLES / "results.csv"), read_published())))
+    print(PLACES)
+
+
+def draw(names: list[str]) -> None:
+    """Draws the CMC and the loss of every training among the names."""
+    from pipeline.tables.figures import draw_apart, draw_together, read_curve
+
+    trained = [name for name in names if (TRAININGS / name / "history.csv").is_file()]
+    if trained:
+        cmc = {name: read_curve(SCORES / name / "cmc.csv", "rank", "cmc") for name in trained}
+        loss = {name: read_curve(TRAININGS / name / "history.csv", "epoch", "loss") for name in trained}
+        draw_together(cmc, TABLES / "cmc.png", x="rank", y="share of queries matched")
+        draw_apart(loss, TABLES / "loss.png", x="epoch", y="training loss")
 
 
 def put_into(readme: Path) -> None:
     """Replaces the result block of a README by the last tables."""
+    from pipeline.tables.published import read_published
+    from pipeline.tables.render import build_tables, replace_readme_block, to_markdown
+    from pipeline.tables.results import read_csv
+
     tables = build_tables(read_csv(TABLES / "results.csv"), read_published())
     readme.write_text(replace_readme_block(readme.read_text(), to_markdown(tables)))
 

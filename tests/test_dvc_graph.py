@@ -1,5 +1,6 @@
 """dvc.yaml lists the code that each stage imports and nothing more, so that a change reruns what it must."""
 
+import re
 from pathlib import Path
 
 import grimp
@@ -52,7 +53,7 @@ def imported_files(graph, command):
     roots = {entry}
     if entry == "stages.references":
         argument = tree["references"]["pretrained"]
-    if argument in tree["experiments"]:
+    if entry != "stages.tables" and argument in tree["experiments"]:
         roots.add(METHODS[tree["experiments"][argument]["method"]].split(":")[0])
     modules = set(roots).union(*(graph.find_upstream_modules(root) for root in roots))
     files = set()
@@ -71,6 +72,28 @@ def test_a_stage_depends_on_the_code_it_imports_and_nothing_more(graph, command,
     missing, superfluous = sorted(expected - listed), sorted(listed - expected)
     assert not missing, f"add to deps: {missing}"
     assert not superfluous, f"remove from deps: {superfluous}"
+
+
+@pytest.mark.parametrize(("command", "deps"), stages())
+def test_a_stage_depends_on_the_data_and_the_start_that_its_parameters_name(command, deps):
+    tree = config.load(ROOT / "params.yaml")
+    name = command[3] if len(command) > 3 else None
+    deps = [dep if "${" not in dep else filled(dep, tree) for dep in deps]
+    if command[2] in ("stages.train", "stages.evaluate"):
+        experiment = tree["experiments"][name]
+        assert f"data/prepared/{experiment['data']}" in deps
+        if command[2] == "stages.evaluate":
+            assert f"artifacts/train/{name}" in deps
+        elif experiment["start"] not in ("none", "imagenet"):
+            assert {experiment["start"], f"{experiment['start']}/model.safetensors"} & set(deps)
+    if command[2] == "stages.tables":
+        scored = {f"artifacts/evaluate/{name}/metrics.json" for name in command[3:]}
+        assert scored == {dep for dep in deps if dep.endswith("metrics.json")}
+
+
+def filled(text, tree):
+    """Replaces ``${a.b}`` by the parameter ``a.b``, as DVC does."""
+    return re.sub(r"\$\{([\w.]+)\}", lambda found: str(config.block(tree, *found[1].split("."))), text)
 
 
 @pytest.mark.parametrize(("command", "deps"), stages())

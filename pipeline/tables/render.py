@@ -130,7 +130,7 @@ def _table(results: list[Result], published: list[Published]) -> Table:
         by_experiment.setdefault(result.experiment, []).append(result)
     ours: list[list[Line]] = [[], []]
     for rows in by_experiment.values():
-        ours[rows[0].method not in REFERENCES].append(_line(rows))
+        ours[rows[0].experiment not in REFERENCES].append(_line(rows))
     title, theirs = f"{protocol.data}, protocol {protocol.label} [{protocol.digest}]", []
     if protocol.is_generated:
         title += f" ({GENERATED})"

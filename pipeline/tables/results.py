@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from pipeline.evaluation.stamp import METRICS, Result, parse_stamp, read_result, stamp
@@ -29,15 +29,14 @@ REFERENCES = ("chance", "colour_stripes", "raw_pixels", "untrained", "pretrained
 """Methods that learn nothing on the data; they stand first, in this order."""
 
 
-def collect(folder: Path) -> list[Result]:
-    """Returns the results in ``folder/*/metrics.json``, in the order of tables.
+def collect(paths: Sequence[Path]) -> list[Result]:
+    """Returns the results in these ``metrics.json`` files, in the order of tables.
 
     Raises:
         ValueError: when there is none, one has no stamp, or two claim the same experiment, data, protocol and seed.
     """
-    paths = sorted(folder.glob("*/metrics.json"))
     if not paths:
-        raise ValueError(f"no results at {folder}/*/metrics.json: run the evaluate stages first (make repro)")
+        raise ValueError("no results to make tables of: run the evaluate stages first (make repro)")
     results = [read_result(path) for path in paths]
     seen: dict[tuple[str, str, str, int], Path] = {}
     for path, result in zip(paths, results, strict=True):
@@ -103,5 +102,5 @@ def _parse(row: dict[str, str], where: str) -> Result:
 
 
 def _place(result: Result) -> tuple[str, str, int, str, int]:
-    reference = REFERENCES.index(result.method) if result.method in REFERENCES else len(REFERENCES)
+    reference = REFERENCES.index(result.experiment) if result.experiment in REFERENCES else len(REFERENCES)
     return (result.protocol.data, result.protocol.label, reference, result.experiment, result.seed)

@@ -24,6 +24,7 @@ def run(monkeypatch, *arguments):
 
 def test_one_command_makes_all_tables_and_says_where_they_are(project, monkeypatch, capsys):
     run(monkeypatch)
+    run(monkeypatch, "--show")
     assert sorted(path.name for path in (project / "artifacts" / "tables").iterdir()) == [
         "results.csv",
         "results.md",

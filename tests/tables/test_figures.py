@@ -1,0 +1,21 @@
+from PIL import Image
+
+from pipeline.tables.figures import draw_apart, draw_together, read_curve
+
+
+def test_columns_of_a_csv_become_a_curve(tmp_path):
+    (tmp_path / "cmc.csv").write_text("rank,cmc\n1,0.5\n2,0.75\n")
+    assert read_curve(tmp_path / "cmc.csv", "rank", "cmc") == ([1.0, 2.0], [0.5, 0.75])
+
+
+def test_figures_show_every_curve_and_are_the_same_again(tmp_path):
+    curves = {"baseline": ([1, 2, 3], [0.9, 0.5, 0.2]), "mdpr": ([1, 2, 3], [9.0, 5.0, 2.0])}
+    one, both = {"mdpr": curves["mdpr"]}, curves
+    draw_apart(one, tmp_path / "one.png", x="epoch", y="loss")
+    draw_apart(both, tmp_path / "both.png", x="epoch", y="loss")
+    assert Image.open(tmp_path / "both.png").width > 1.5 * Image.open(tmp_path / "one.png").width
+    for name in ("first.png", "again.png"):
+        draw_together(both, tmp_path / name, x="rank", y="share")
+    assert (tmp_path / "first.png").read_bytes() == (tmp_path / "again.png").read_bytes()
+    draw_together(one, tmp_path / "fewer.png", x="rank", y="share")
+    assert (tmp_path / "fewer.png").read_bytes() != (tmp_path / "first.png").read_bytes()
