@@ -1,6 +1,7 @@
 """``python -m stages.train EXPERIMENT``: packed images -> ``artifacts/train/EXPERIMENT`` (checkpoint, history)."""
 
 import argparse
+import shutil
 from pathlib import Path
 
 from stages.mistakes import told_plainly
@@ -21,6 +22,7 @@ def run(name: str) -> None:
     from pipeline.jobs.resources import ResourcesParams
     from pipeline.methods.registry import find
     from pipeline.tracking.runs import stage_run
+    from pipeline.training.checkpoint import alone
     from pipeline.training.experiment import describe, publish
 
     tree = load()
@@ -28,11 +30,17 @@ def run(name: str) -> None:
     resources = parse(ResourcesParams, block(tree, "resources", name), f"resources.{name}")
     data = Path("data/prepared") / block(params, "data")
     job = describe(name, params, find(block(params, "method")), data, Path(".runs"))
-    with stage_run(stage="train", name=name, params=params, inputs=[data]) as tracked:
+    with alone(job.run_folder), stage_run(stage="train", name=name, params=params, inputs=[data]) as tracked:
         from pipeline.jobs.train import train
 
-        history = train(job, resources, tracked.writer())
+        writer = tracked.writer()
+        history = train(job, resources, writer)
+        written = {row["step"] for row in writer.history()}
+        for epoch, row in enumerate(history, start=1):
+            if epoch not in written:  # trained before the stage was stopped and started again
+                writer.log(epoch, {name: value for name, value in row.items() if name != "epoch"})
         publish(job, Path("artifacts/train") / name, history, tracked.id)
+        shutil.rmtree(job.run_folder)
 
 
 if __name__ == "__main__":

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 
 from pipeline.config import Record
 
@@ -12,9 +14,9 @@ from pipeline.config import Record
 class BatchParams(Record):
     """A global batch: ``groups`` groups of ``identities`` identities with ``images`` images each."""
 
-    groups: int
-    identities: int
-    images: int
+    groups: Annotated[int, Field(ge=1)]
+    identities: Annotated[int, Field(ge=2)]
+    images: Annotated[int, Field(ge=1)]
 
 
 def identity_batches(

@@ -30,11 +30,12 @@ SETTINGS = {
 
 
 class ResourcesParams(Record):
-    """A block ``resources.<experiment>`` of params.yaml; no stage depends on it, since it changes no result.
+    """A block ``resources.<experiment>`` of params.yaml; no stage depends on it: on GPUs of one kind, or on CPUs, it
+    changes no result.
 
     ``workers``: processes that share the groups of a batch; 0 trains in the stage's own process, ``auto`` takes as many
     as there are GPUs, as far as they share the groups evenly. ``cpus_per_worker`` counts cores, ``retries`` the times
-    that a job goes on from its last checkpoint after losing a worker.
+    that a job goes on from its last checkpoint after losing a worker's process.
     """
 
     workers: int | Literal["auto"]

@@ -66,6 +66,8 @@ def _fit(job: Job, writer: MetricsWriter, scaling: ray.train.ScalingConfig, retr
     )
     try:
         return trainer.fit().return_value  # type: ignore[attr-defined]
+    except SystemExit:
+        raise KeyboardInterrupt from None  # Ray has ended the workers after Ctrl-C
     except WorkerGroupError as error:
         failures = list(error.worker_failures.values())
         mistakes = [failure for failure in failures if isinstance(failure, MISTAKES)]

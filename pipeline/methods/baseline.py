@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from pipeline.data.loading import Batch
-from pipeline.data.samplers import identity_batches
+from pipeline.data.samplers import identity_batches, report
 from pipeline.losses.cross_entropy import SmoothedCrossEntropy
 from pipeline.losses.triplet import TripletLoss
 from pipeline.models.baseline import BaselineNetwork
@@ -57,6 +57,10 @@ class Baseline(Method):
             )
         self.identity_loss = SmoothedCrossEntropy(smoothing=params.smoothing)
         self.triplet_loss = TripletLoss(margin=params.triplet_margin)
+
+    def notice(self, labels: np.ndarray) -> str:
+        """Returns how many identities have too few images."""
+        return report(labels, identities=self.batch.identities, images=self.batch.images)
 
     def batches(self, labels: np.ndarray, epoch: int) -> Iterable[np.ndarray]:
         """Yields identity batches."""

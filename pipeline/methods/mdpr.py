@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.data.loading import Batch
-from pipeline.data.samplers import identity_batches
+from pipeline.data.samplers import identity_batches, report
 from pipeline.losses.attention_diversity import AttentionDiversityLoss, ForegroundMassLoss
 from pipeline.losses.circle_softmax import CircleSoftmaxLoss
 from pipeline.losses.mutual_distillation import MutualDistillationLoss
@@ -106,6 +106,10 @@ class MDPR(Method):
     def from_authors(cls, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """Returns a state by our names from one by the names of github.com/KuilongCui/MDPR."""
         return mdpr_from_authors(state)
+
+    def notice(self, labels: np.ndarray) -> str:
+        """Returns how many identities have too few images."""
+        return report(labels, identities=self.params.batch.identities, images=self.params.batch.images)
 
     def batches(self, labels: np.ndarray, epoch: int) -> Iterable[np.ndarray]:
         """Yields identity batches."""

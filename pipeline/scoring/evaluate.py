@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -22,6 +22,7 @@ from pipeline.training.checkpoint import Checkpoint
 from pipeline.training.embed import embed
 from pipeline.training.experiment import ExperimentParams, build_method
 from pipeline.training.method import Method
+from pipeline.training.precision import use_plain_float32
 from pipeline.training.workers import Workers
 
 CMC_RANKS = 50
@@ -34,7 +35,7 @@ class EvaluationParams(Record):
     embedded at a time.
     """
 
-    distance: str
+    distance: Literal["cosine", "euclidean"]
     flip: bool
     batch: int
 
@@ -120,6 +121,7 @@ def test_rows(store: ImageStore) -> np.ndarray:
 
 def embed_test(model: Model, store: ImageStore, rows: np.ndarray, params: EvaluationParams) -> np.ndarray:
     """Returns the embeddings of ``rows``, float32 ``[len(rows), D]``, computed on a GPU where there is one."""
+    use_plain_float32()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     loader = Loader(store.images, store.table["camera_id"].to_numpy(), None, device=device, dtype=torch.float32)
     return embed(

@@ -68,12 +68,14 @@ def trivial(store: ImageStore, params: ReferencesParams, out: Path) -> Iterator[
     rows = test_rows(store)
     table, images = store.table.iloc[rows], np.asarray(store.images[rows])
     chance = references.chance(**params.chance.model_dump(), **labels(table))
-    yield _write(store, "chance", chance, params.chance.trials, params.chance.columns, out)
+    draws = {"seed": params.chance.seed, "trials": params.chance.trials}
+    yield _write(store, "chance", chance, params.chance.columns, out, **draws)
     for name, features in (
         ("colour_stripes", references.colour_stripes(images, **params.colour_stripes.model_dump())),
         ("raw_pixels", references.raw_pixels(images, **params.raw_pixels.model_dump())),
     ):
-        yield _write(store, name, rank(features, table, "cosine").metrics(), 1, features.shape[1], out)
+        metrics = rank(features, table, "cosine").metrics()
+        yield _write(store, name, metrics, features.shape[1], out, seed=0, trials=1)
 
 
 def networks(
@@ -90,7 +92,9 @@ def networks(
     yield evaluate(replace(trained, recipe=recipe), store, params, out / "pretrained")
 
 
-def _write(store: ImageStore, name: str, metrics: dict[str, float], trials: int, columns: int, out: Path) -> Result:
+def _write(
+    store: ImageStore, name: str, metrics: dict[str, float], columns: int, out: Path, *, seed: int, trials: int
+) -> Result:
     recipe = Recipe(
         supervision="none",
         start_weights="none",
@@ -103,6 +107,6 @@ def _write(store: ImageStore, name: str, metrics: dict[str, float], trials: int,
         epoch=0,
         epoch_choice="last",
     )
-    result = Result(name, name, 0, trials, metrics, protocol(store), recipe)
+    result = Result(name, name, seed, trials, metrics, protocol(store), recipe)
     write_result(out / name / "metrics.json", result)
     return result

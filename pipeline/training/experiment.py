@@ -20,7 +20,7 @@ from pipeline.provenance import code_digest, digest, file_digest, git_commit, ve
 from pipeline.training import checkpoint
 from pipeline.training.loop import Report, Trainer, TrainingParams
 from pipeline.training.method import Method
-from pipeline.training.precision import resolve, storage_dtype
+from pipeline.training.precision import resolve, storage_dtype, use_plain_float32
 from pipeline.training.workers import Workers
 
 WITHOUT_FILE = ("none", "imagenet")
@@ -77,6 +77,7 @@ def describe(name: str, block: Mapping[str, Any], method: type[Method], data: Pa
     depends_on = {
         "experiment": dict(block),
         "data": store.meta["fingerprint"],
+        "rows": digest(store.table["sha256"].tolist()),
         "image": [store.meta["height"], store.meta["width"]],
         "start": start if start in WITHOUT_FILE else file_digest(Path(start)),
         "code": code_digest(
@@ -110,6 +111,7 @@ def _resolved_start(start: str) -> str:
 def run(job: Job, report: Report, device: torch.device) -> list[dict[str, float]]:
     """Trains the job, or goes on with it, and returns the metrics of each epoch."""
     params = parse(ExperimentParams, dict(job.experiment), f"experiments.{job.name}")
+    use_plain_float32()
     precision = resolve(params.training.precision, device)
     store = ImageStore(job.data)
     workers = Workers.current()
@@ -136,7 +138,7 @@ def run(job: Job, report: Report, device: torch.device) -> list[dict[str, float]
         device=device,
         workers=workers,
         run_folder=job.run_folder,
-        meta=dict(job.meta),
+        meta={**job.meta, "precision": precision, "device": device.type},
         report=report,
     ).run()
 

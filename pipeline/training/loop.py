@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from pipeline.config import Record
@@ -17,7 +18,7 @@ from pipeline.training import checkpoint
 from pipeline.training.embed import embed
 from pipeline.training.groups import batch_statistics_of, owned_groups
 from pipeline.training.method import Method, StepOutput
-from pipeline.training.precision import autocast
+from pipeline.training.precision import Choice, autocast
 from pipeline.training.progress import Progress
 from pipeline.training.schedules import warmup_cosine
 from pipeline.training.seeding import seed_group
@@ -31,17 +32,17 @@ class TrainingParams(Record):
 
     ``weight_decay`` is Adam's L2 term on every trained parameter, norms and biases included, as fast-reid does it.
     ``warmup_steps`` counts steps, ``epochs`` passes of ``Method.batches``. ``precision`` is one of
-    ``pipeline.training.precision.CHOICES``; ``embedding_batch`` is the number of images embedded at a time.
+    ``pipeline.training.precision.Choice``; ``embedding_batch`` is the number of images embedded at a time.
     """
 
-    epochs: int
-    learning_rate: float
-    final_learning_rate: float
-    weight_decay: float
-    warmup_steps: int
-    warmup_factor: float
-    precision: str
-    embedding_batch: int
+    epochs: Annotated[int, Field(ge=1)]
+    learning_rate: Annotated[float, Field(gt=0)]
+    final_learning_rate: Annotated[float, Field(ge=0)]
+    weight_decay: Annotated[float, Field(ge=0)]
+    warmup_steps: Annotated[int, Field(ge=0)]
+    warmup_factor: Annotated[float, Field(ge=0, le=1)]
+    precision: Choice
+    embedding_batch: Annotated[int, Field(ge=1)]
 
 
 class NonFiniteLossError(ArithmeticError):
@@ -80,9 +81,13 @@ class Trainer:
 
     def run(self) -> list[dict[str, float]]:
         """Trains to the last epoch, from the newest checkpoint if there is one; returns the metrics per epoch."""
-        self.workers.follow_first(self.method.state_dict().values())
         first = self._resume()
+        self.workers.agree("where to go on and in which precision", (first, self.precision))
+        self.workers.follow_first(self.method.state_dict().values())
+        notice = self.method.notice(self.labels)
         progress = Progress(self.name, epochs=self.params.epochs, epochs_done=first, visible=self.workers.is_first)
+        if notice and not first:
+            progress.say(notice)
         if first:
             progress.say(f"resumed after epoch {first} of {self.params.epochs}")
         for epoch in range(first, self.params.epochs):
@@ -94,6 +99,7 @@ class Trainer:
         return self.history
 
     def _epoch(self, epoch: int, progress: Progress) -> dict[str, float]:
+        seed_group(self.seed, epoch, step=-1, group=0)
         labels = self.method.begin_epoch(epoch, self._embed_all, self.labels)
         batches = list(self.method.batches(labels, epoch))
         self.method.train()
@@ -107,6 +113,11 @@ class Trainer:
             progress.step(epoch, step + 1, len(batches), images)
         self.workers.follow_first(self.method.network.buffers())
         metrics = {name: value / len(batches) for name, value in total.items()}
+        if metrics.get("skipped_steps") == 1:
+            raise NonFiniteLossError(
+                f"{self.name}, epoch {epoch + 1}: float16 overflowed in the gradient of every step, nothing was learned; "
+                "set training.precision to float32 or bfloat16"
+            )
         speed = progress.end_epoch(epoch, images, metrics)
         return {**metrics, "learning_rate": self.optimizer.param_groups[0]["lr"], "images_per_second": speed}
 
@@ -126,9 +137,9 @@ class Trainer:
     def _step(self, epoch: int, step: int, groups: list[Batch]) -> dict[str, float]:
         self.optimizer.zero_grad(set_to_none=True)
         outputs = [self._group(epoch, step, group, batch) for group, batch in zip(self.groups, groups, strict=True)]
-        parts = self._mean_parts(outputs)
         self.workers.sum_(gradients(self.trained))
-        _check_finite(parts, f"{self.name}, epoch {epoch + 1}, step {step + 1}")
+        parts = self._mean_parts(outputs)
+        _check_finite(parts, f"{self.name} ({type(self.method).__name__}), epoch {epoch + 1}, step {step + 1}")
         self.scaler.step(self.optimizer)
         self.scaler.update()
         labels = self.workers.join(torch.cat([batch.labels for batch in groups]))
@@ -149,7 +160,10 @@ class Trainer:
         return output
 
     def _mean_parts(self, outputs: list[StepOutput]) -> dict[str, float]:
-        """Returns the loss and its parts, averaged over all groups of all workers."""
+        """Returns the loss and its parts, averaged over all groups of all workers, and the gradient's norm.
+
+        In float16 an infinite norm is no error but a step that the scaler skips; there its share stands instead.
+        """
         names = ["loss", *outputs[0].parts]
         rows = [
             torch.stack([output.loss.double(), *(part.double() for part in output.parts.values())])
@@ -157,7 +171,12 @@ class Trainer:
         ]
         mean: Tensor = torch.stack(rows).sum(0) / self.method.groups
         self.workers.sum_([mean])
-        return dict(zip(names, mean.tolist(), strict=True))
+        norm = torch.nn.utils.get_total_norm(gradients(self.trained))
+        *values, size = torch.cat([mean, norm.double().view(1)]).tolist()
+        parts = dict(zip(names, values, strict=True))
+        if self.scaler.is_enabled():
+            return {**parts, "skipped_steps": float(not np.isfinite(size))}
+        return {**parts, "gradient_norm": size}
 
     def _set_learning_rate(self, epoch: int, step: int, steps_per_epoch: int) -> None:
         rate = warmup_cosine(
@@ -177,7 +196,7 @@ class Trainer:
         return embed(
             self.method.embedder(),
             self.loader,
-            np.arange(len(self.labels)),
+            np.flatnonzero(self.labels >= 0),
             batch_size=self.params.embedding_batch,
             workers=self.workers,
         )
@@ -198,6 +217,11 @@ class Trainer:
         found = checkpoint.latest(self.run_folder) if self.run_folder is not None else None
         if found is None:
             return 0
+        if (was := found.meta.get("precision")) != self.meta.get("precision"):
+            raise checkpoint.CheckpointError(
+                f"{found.folder} was trained in {was}, and this device would go on in {self.meta.get('precision')}: "
+                "set training.precision, go on where it was begun, or remove the folder to start afresh"
+            )
         trainer = found.restore(self.method)
         self.optimizer.load_state_dict(trainer["optimizer"])
         self.scaler.load_state_dict(trainer["scaler"])

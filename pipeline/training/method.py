@@ -30,7 +30,7 @@ class StepOutput:
 
 
 EmbedAll = Callable[[], Tensor]
-"""Embeds every training image with the method's current network: -> ``[N, D]`` on the CPU."""
+"""Embeds the images for training, those not labelled -1, with the current network: -> ``[images, D]`` on the CPU."""
 
 
 class MethodParams(Record):
@@ -72,6 +72,10 @@ class Method(nn.Module, ABC):
             ValueError: for a method whose authors published no weights.
         """
         raise ValueError(f"{cls.__name__}: there are no authors' weights to read; leave out --authors")
+
+    def notice(self, labels: np.ndarray) -> str:
+        """Returns a line that users should read before training on ``labels`` ``[N]``, or nothing."""
+        return ""
 
     def begin_epoch(self, epoch: int, embed_all: EmbedAll, labels: np.ndarray) -> np.ndarray:
         """Returns the labels ``[N]`` of this epoch, -1 leaves an image out. Re-clustering lives here."""

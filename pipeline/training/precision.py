@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
+from typing import Literal
 
 import torch
 
-CHOICES = ("auto", "float64", "float32", "bfloat16", "float16")
+Choice = Literal["auto", "float64", "float32", "bfloat16", "float16"]
 
 
-def resolve(choice: str, device: torch.device) -> str:
+def resolve(choice: Choice, device: torch.device) -> str:
     """Returns the format to train in: ``auto`` is bfloat16 where the GPU has it, else float16; float32 on a CPU."""
-    if choice not in CHOICES:
-        raise ValueError(f"precision: expected one of {', '.join(CHOICES)}, got {choice!r}")
     if choice != "auto":
         return choice
     if device.type != "cuda":
         return "float32"
-    return "bfloat16" if torch.cuda.is_bf16_supported() else "float16"
+    return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float16"
+
+
+def use_plain_float32() -> None:
+    """Makes float32 mean float32 in this process: by default GPUs round the factors of convolutions to TF32."""
+    torch.backends.cudnn.allow_tf32 = False
 
 
 def storage_dtype(precision: str) -> torch.dtype:

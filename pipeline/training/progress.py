@@ -34,7 +34,8 @@ class Progress:
     def end_epoch(self, epoch: int, images: int, metrics: dict[str, float]) -> float:
         """Prints the epoch's line and returns its speed in images/s."""
         speed = images / max(time.monotonic() - self.epoch_started, 1e-9)
-        largest = sorted((name for name in metrics if name != "loss"), key=lambda name: -abs(metrics[name]))[:4]
+        terms = [name for name in metrics if name not in ("loss", "gradient_norm", "skipped_steps")]
+        largest = sorted(terms, key=lambda name: -abs(metrics[name]))[:4]
         parts = "  ".join(f"{name} {metrics[name]:.3f}" for name in sorted(largest))
         share = (epoch + 1 - self.first) / (self.epochs - self.first)
         self._print(f"loss {metrics['loss']:.4f}", epoch, speed, share, f" ({parts})" if parts else "")

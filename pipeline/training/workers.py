@@ -65,6 +65,23 @@ class Workers:
         dist.all_gather(parts, part.contiguous())
         return torch.cat(parts)
 
+    def agree(self, what: str, value: object) -> None:
+        """Ensures that ``value`` is the same on every worker.
+
+        Raises:
+            ValueError: on all of them, with what each of them has.
+        """
+        if self.size == 1:
+            return
+        values: list[object] = [None] * self.size
+        dist.all_gather_object(values, value)
+        if any(other != values[0] for other in values):
+            listed = ", ".join(f"worker {rank}: {other}" for rank, other in enumerate(values))
+            raise ValueError(
+                f"the workers differ in {what} ({listed}): all machines need the same GPUs, and the same data and run "
+                "folders on a shared disk"
+            )
+
     def wait(self) -> None:
         """Returns once all workers are here."""
         if self.size > 1:

@@ -94,3 +94,14 @@ def test_meta_says_what_made_it(tmp_path):
     meta = json.loads((tmp_path / "epoch-0001" / checkpoint.META).read_text())
     assert meta["name"] == "toy"
     assert set(meta["files"]) == {checkpoint.MODEL, checkpoint.METHOD, checkpoint.TRAINER}
+
+
+def test_two_trainings_into_one_run_folder_are_refused(tmp_path):
+    with checkpoint.alone(tmp_path / "run"):
+        with (
+            pytest.raises(checkpoint.CheckpointError, match="being trained by another process"),
+            checkpoint.alone(tmp_path / "run"),
+        ):
+            pass
+    with checkpoint.alone(tmp_path / "run"):
+        pass

@@ -30,10 +30,29 @@ def test_a_non_finite_loss_stops_before_the_update_and_names_method_epoch_and_pa
         weights.update({name: value.clone() for name, value in trainer.method.network.named_parameters()})
 
     trainer.optimizer.register_step_post_hook(remember)
-    with pytest.raises(NonFiniteLossError, match=r"toy, epoch 1, step 3: loss = nan, triplet = nan"):
+    with pytest.raises(NonFiniteLossError, match=r"toy \(Exploding\), epoch 1, step 3: loss = nan, triplet = nan"):
         trainer.run()
     for name, value in trainer.method.network.named_parameters():
         assert torch.equal(value, weights[name]), name
+
+
+class BrokenGradient(Toy):
+    steps = 0
+
+    def forward(self, batch):
+        output = super().forward(batch)
+        BrokenGradient.steps += 1
+        if BrokenGradient.steps == 12:  # the last group of the first epoch
+            output.loss = output.loss + (self.network[0].weight * 0).sum().sqrt() * 0
+        return output
+
+
+def test_a_non_finite_gradient_under_a_finite_loss_stops_before_the_update(tmp_path):
+    BrokenGradient.steps = 0
+    method = BrokenGradient(num_classes=6, groups=2, seed=3)
+    with pytest.raises(NonFiniteLossError, match=r"epoch 1, step 6: gradient_norm = nan\."):
+        make_trainer(method=method, groups=2, run_folder=tmp_path).run()
+    assert all(torch.isfinite(value).all() for value in method.state_dict().values())
 
 
 def test_training_reports_every_epoch_and_lowers_the_loss():

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from pipeline.data.loading import Loader
 from pipeline.data.samplers import identity_batches
-from pipeline.data.transforms import Augmentation, Erasing
+from pipeline.data.transforms import Augmentation, Erasing, RandomPatch
 from pipeline.training.loop import Trainer, TrainingParams
 from pipeline.training.method import Method, StepOutput
 from pipeline.training.workers import Workers
@@ -66,7 +66,8 @@ def make_trainer(
     dtype = torch.float64 if precision == "float64" else torch.float32
     method = (method or Toy(num_classes=6, groups=groups, seed=3)).to(dtype)
     augmentation = Augmentation(
-        seed=1, pad=2, flip=0.5, jitter=None, grayscale=0.0, patch=None,
+        seed=1, pad=2, flip=0.5, jitter=None, grayscale=0.0,
+        patch=RandomPatch(probability=0.5, area=(0.01, 0.5), aspect=(0.1, 10.0), flip=0.5),
         erasing=Erasing(probability=0.5, area=(0.02, 0.33), aspect=(0.3, 3.3)),
     )  # fmt: skip
     params = TrainingParams(

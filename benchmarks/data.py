@@ -1,0 +1,143 @@
+"""How fast images are rendered, packed and loaded, beside how the field usually does it: ``make bench``.
+
+Rates are images per second. Packing uses all cores, as ``prepare`` does, and so does rendering; loading uses one core
+on both sides. ``--json FILE`` writes the table as well.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from pipeline.config import block, load, parse
+from pipeline.data import market1501, store
+from pipeline.data.people import world
+
+PARAMS = Path(__file__).parents[1] / "params.yaml"
+CORES = os.cpu_count() or 1
+SECONDS = 4.0  # for each loop that has no end of its own
+BATCH = 64
+PAD, MEAN, STD = 10, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class Line:
+    """A comparison; ``target`` is the least ``ratio`` of ours to theirs, or the least ``ours`` where they have none."""
+
+    work: str
+    ours: float
+    theirs: float | None
+    ratio: float | None
+    target: float
+    met: bool
+
+
+def line(work: str, ours: float, theirs: float | None, target: float) -> Line:
+    ratio = ours / theirs if theirs else None
+    return Line(work, round(ours, 1), theirs and round(theirs, 1), ratio and round(ratio, 2), target,
+                (ratio or ours) >= target)  # fmt: skip
+
+
+def rate(make: Callable[[int], int]) -> float:
+    """Returns the images per second of ``make``, which is given the turn and returns how many images it made."""
+    make(0)
+    begun, made, turn = time.perf_counter(), 0, 0
+    while time.perf_counter() - begun < SECONDS:
+        turn += 1
+        made += make(turn)
+    return made / (time.perf_counter() - begun)
+
+
+def rendering(folder: Path) -> Line:
+    people = block(load(PARAMS), "prepare", "people", "people")
+    seen = {"identities": 40, "appearances": 240, "images": 600}
+    params = parse(world.PeopleParams, people | {"train": seen, "test": seen}, "prepare.people.people")
+    begun = time.perf_counter()
+    world.render(params, folder, workers=CORES)
+    images = 2 * len(world.shots(params))  # every image exists in visible and in infrared light
+    return line(f"render people, 128x64, {CORES} cores", images / (time.perf_counter() - begun), None, target=200)
+
+
+def packing(source: Path, table: pd.DataFrame, folder: Path, height: int, width: int) -> Line:
+    begun = time.perf_counter()
+    store.build(table, source, folder, height=height, width=width, workers=CORES, about={})
+    ours = time.perf_counter() - begun
+    begun = time.perf_counter()
+    images = np.empty((len(table), height, width, 3), dtype=np.uint8)
+    for row, path in enumerate(table["path"]):
+        images[row] = Image.open(source / path).convert("RGB").resize((width, height), Image.Resampling.BICUBIC)
+    with (folder / "plain.npy").open("wb") as file:
+        np.save(file, images)
+        os.fsync(file)
+    theirs = time.perf_counter() - begun
+    count = len(table)
+    return line(f"pack JPEGs at {height}x{width}, {CORES} cores", count / ours, count / theirs, target=1.0)
+
+
+def loading(source: Path, folder: Path, height: int, width: int) -> Line:
+    import torch  # not above: the processes that render import this file too
+    from torchvision import transforms
+
+    from pipeline.data.loading import Loader
+    from pipeline.data.transforms import Augmentation, Erasing
+
+    torch.set_num_threads(1)
+    packed = store.ImageStore(folder)
+    erasing = Erasing(probability=0.5, area=(0.02, 0.33), aspect=(0.3, 3.3))
+    augmentation = Augmentation(seed=1, pad=PAD, flip=0.5, jitter=None, grayscale=0.0, erasing=erasing, patch=None)
+    cpu, cameras = torch.device("cpu"), packed.table["camera_id"].to_numpy()
+    loader = Loader(packed.images, cameras, augmentation, cpu, torch.float32)
+    rows = np.random.default_rng(1).integers(len(cameras), size=(64, BATCH))
+    labels = np.zeros(len(cameras), dtype=np.int64)
+    paths = [source / path for path in packed.table["path"]]
+    usual = transforms.Compose(
+        [
+            transforms.Resize((height, width), interpolation=transforms.InterpolationMode.BICUBIC),
+            transforms.RandomHorizontalFlip(),
+            transforms.Pad(PAD),
+            transforms.RandomCrop((height, width)),
+            transforms.ToTensor(),
+            transforms.Normalize(MEAN, STD),
+            transforms.RandomErasing(0.5, scale=(0.02, 0.33), ratio=(0.3, 3.3)),
+        ]
+    )
+
+    def ours(turn: int) -> int:
+        return len(loader.load(rows[turn % 64], labels, epoch=0, positions=BATCH * turn + np.arange(BATCH)).images)
+
+    def theirs(turn: int) -> int:
+        images = [usual(Image.open(paths[row]).convert("RGB")) for row in rows[turn % 64]]
+        return len(torch.stack(images))
+
+    return line(f"load and augment at {height}x{width}, 1 core", rate(ours), rate(theirs), target=2.0)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", type=Path, help="also write the lines to this file")
+    given = parser.parse_args()
+    with TemporaryDirectory() as place:
+        raw, packed = Path(place) / "people", Path(place) / "packed"
+        lines = [rendering(raw)]
+        source = raw / "market1501"
+        table = market1501.read(source, counts=None)
+        for height, width in ((256, 128), (64, 32)):
+            lines.append(packing(source, table, packed, height, width))
+            lines.append(loading(source, packed, height, width))
+    print(pd.DataFrame([asdict(one) for one in lines]).to_string(index=False, na_rep="-"))
+    if given.json:
+        given.json.write_text(json.dumps([asdict(one) for one in lines], indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
