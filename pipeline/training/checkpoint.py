@@ -137,7 +137,6 @@ def alone(run_folder: Path) -> Iterator[None]:
                 f"{run_folder} is being trained by another process: wait for it, or stop it"
             ) from None
         yield
-        Path(lock.name).unlink()
 
 
 def latest(run_folder: Path) -> Checkpoint | None:

@@ -115,8 +115,8 @@ class Trainer:
         metrics = {name: value / len(batches) for name, value in total.items()}
         if metrics.get("skipped_steps") == 1:
             raise NonFiniteLossError(
-                f"{self.name}, epoch {epoch + 1}: float16 overflowed in the gradient of every step, nothing was learned; "
-                "set training.precision to float32 or bfloat16"
+                f"{self.name}, epoch {epoch + 1}: float16 overflowed in the gradient of every step, so that nothing "
+                "was learned; set training.precision to float32 or bfloat16"
             )
         speed = progress.end_epoch(epoch, images, metrics)
         return {**metrics, "learning_rate": self.optimizer.param_groups[0]["lr"], "images_per_second": speed}

@@ -97,11 +97,9 @@ def test_meta_says_what_made_it(tmp_path):
 
 
 def test_two_trainings_into_one_run_folder_are_refused(tmp_path):
-    with checkpoint.alone(tmp_path / "run"):
-        with (
-            pytest.raises(checkpoint.CheckpointError, match="being trained by another process"),
-            checkpoint.alone(tmp_path / "run"),
-        ):
-            pass
-    with checkpoint.alone(tmp_path / "run"):
+    run_folder = tmp_path / "run"
+    refused = pytest.raises(checkpoint.CheckpointError, match="being trained by another process")
+    with checkpoint.alone(run_folder), refused, checkpoint.alone(run_folder):
+        pass
+    with checkpoint.alone(run_folder):
         pass

@@ -40,6 +40,10 @@ def _talk(rank, folder):
     loader = Loader(images, np.ones(48), None, CPU, torch.float32)
     embedded = embed(embedder, loader, np.arange(48), batch_size=8, workers=here)
     heard = {"rank": here.rank, "size": here.size, "is_first": here.is_first, "joined": joined, "embedded": embedded}
+    here.agree("the epoch", 3)
+    with pytest.raises(ValueError, match="the workers differ in the epoch") as differ:
+        here.agree("the epoch", 3 if rank < 2 else 0)
+    heard["differ"] = str(differ.value)
     torch.save({**heard, "summed": summed, "followed": followed}, folder / f"worker-{rank}")
     here.wait()
     dist.destroy_process_group()
@@ -119,3 +123,8 @@ def test_parameters_without_a_gradient_have_none_to_sum():
     layer = torch.nn.Linear(2, 2)
     layer.weight.grad = torch.ones(2, 2)
     assert equal(gradients(layer.parameters()), [torch.ones(2, 2)])
+
+
+def test_workers_that_differ_all_learn_it(heard):
+    for worker in heard:
+        assert "(worker 0: 3, worker 1: 3, worker 2: 0)" in worker["differ"]
