@@ -59,7 +59,7 @@ def make_data(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 def make_trainer(
     *, method: Method | None = None, groups: int = 4, epochs: int = 3, precision: str = "float64",
     run_folder: Path | None = None, report=lambda metrics: None, kind: type[Trainer] = Trainer,
-    learning_rate: float = 1e-3,
+    learning_rate: float = 1e-3, device: torch.device = CPU,
 ) -> Trainer:  # fmt: skip
     images, labels = make_data()
     torch.manual_seed(0)
@@ -75,7 +75,7 @@ def make_trainer(
         warmup_factor=0.1, precision=precision, embedding_batch=16,
     )  # fmt: skip
     return kind(
-        name="toy", method=method, loader=Loader(images, np.ones(48), augmentation, CPU, dtype), labels=labels,
-        params=params, seed=5, precision=precision, device=CPU, workers=Workers.current(), run_folder=run_folder,
+        name="toy", method=method, loader=Loader(images, np.ones(48), augmentation, device, dtype), labels=labels,
+        params=params, seed=5, precision=precision, device=device, workers=Workers.current(), run_folder=run_folder,
         meta={"name": "toy"}, report=report,
     )  # fmt: skip

@@ -1,0 +1,40 @@
+"""Every block that params.yaml ships can be read and built."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from pipeline import config
+from pipeline.data.prepare import PrepareParams
+from pipeline.jobs.resources import ResourcesParams
+from pipeline.methods.registry import find
+from pipeline.scoring.evaluate import EvaluationParams
+from pipeline.scoring.references import ReferencesParams
+from pipeline.training.experiment import ExperimentParams
+
+TREE = config.load(Path(__file__).parents[1] / "params.yaml")
+
+
+@pytest.mark.parametrize("name", TREE["prepare"])
+def test_every_data_set_can_be_read(name):
+    config.parse(PrepareParams, TREE["prepare"][name], f"prepare.{name}")
+
+
+@pytest.mark.parametrize("name", TREE["experiments"])
+def test_every_experiment_can_be_built_on_its_data(name):
+    params = config.parse(ExperimentParams, TREE["experiments"][name], f"experiments.{name}")
+    kind = find(params.method)
+    settings = config.parse(kind.params_type, params.settings, f"experiments.{name}.settings")
+    data = TREE["prepare"][params.data]
+    with torch.device("meta"):
+        method = kind(settings, num_classes=10, height=data["height"], width=data["width"], seed=params.seed)
+    assert method.groups == params.settings["batch"]["groups"]
+    config.parse(ResourcesParams, TREE["resources"][name], f"resources.{name}")
+
+
+def test_the_stages_blocks_can_be_read():
+    config.parse(EvaluationParams, TREE["evaluation"], "evaluation")
+    references = config.parse(ReferencesParams, TREE["references"], "references")
+    assert references.data in TREE["prepare"]
+    assert references.pretrained in TREE["experiments"]

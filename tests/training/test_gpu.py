@@ -1,0 +1,45 @@
+"""What only a CUDA device can show; run by ``pytest -m gpu`` on a machine that has one."""
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline.data.loading import Loader
+from pipeline.training.embed import embed
+from pipeline.training.workers import Workers
+from tests.training.toy import CPU, Toy, make_data, make_trainer
+
+pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")]
+GPU = torch.device("cuda")
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
+def test_training_lowers_the_loss_and_resumes(precision, tmp_path):
+    def train(epochs):
+        method = Toy(num_classes=6, groups=2, seed=3).to(GPU)
+        trainer = make_trainer(
+            method=method,
+            groups=2,
+            epochs=epochs,
+            precision=precision,
+            run_folder=tmp_path,
+            learning_rate=1e-2,
+            device=GPU,
+        )
+        return trainer.run()
+
+    train(4)
+    history = train(8)
+    assert [row["epoch"] for row in history] == list(range(1, 9))
+    assert history[-1]["identity"] < history[0]["identity"]
+
+
+def test_embeddings_are_those_of_the_cpu():
+    images, _ = make_data()
+    network = Toy(num_classes=6, groups=1, seed=0).network
+    both = [
+        embed(network.to(device), Loader(images, np.ones(48), None, device, torch.float32), np.arange(48),
+              batch_size=16, workers=Workers(0, 1))
+        for device in (CPU, GPU)
+    ]  # fmt: skip
+    torch.testing.assert_close(both[0], both[1], rtol=1e-4, atol=1e-5)
