@@ -75,7 +75,8 @@ def packing(source: Path, table: pd.DataFrame, folder: Path, height: int, width:
     begun = time.perf_counter()
     images = np.empty((len(table), height, width, 3), dtype=np.uint8)
     for row, path in enumerate(table["path"]):
-        images[row] = Image.open(source / path).convert("RGB").resize((width, height), Image.Resampling.BICUBIC)
+        image = Image.open(source / path).convert("RGB")
+        images[row] = np.asarray(image.resize((width, height), Image.Resampling.BICUBIC))
     with (folder / "plain.npy").open("wb") as file:
         np.save(file, images)
         os.fsync(file)
@@ -131,9 +132,10 @@ def main() -> None:
         lines = [rendering(raw)]
         source = raw / "market1501"
         table = market1501.read(source, counts=None)
-        for height, width in ((256, 128), (64, 32)):
-            lines.append(packing(source, table, packed, height, width))
-            lines.append(loading(source, packed, height, width))
+        store.build(table, source, packed, height=64, width=32, workers=CORES, about={})
+        lines.append(loading(source, packed, 64, 32))
+        lines.append(packing(source, table, packed, 256, 128))
+        lines.append(loading(source, packed, 256, 128))
     print(pd.DataFrame([asdict(one) for one in lines]).to_string(index=False, na_rep="-"))
     if given.json:
         given.json.write_text(json.dumps([asdict(one) for one in lines], indent=2) + "\n")

@@ -12,7 +12,10 @@ import yaml
 
 
 def pipeline_process() -> dict[str, Any]:
-    """Returns ``{host, pid, started, name}`` of the ``dvc`` process above this one, else of this one."""
+    """Returns ``{host, pid, started, name, key}`` of the ``dvc`` process above this one, else of this one.
+
+    ``name`` is for people; ``key`` is the same for all stages of one execution, and for no other execution.
+    """
     process = psutil.Process()
     for above in process.parents():
         try:
@@ -27,6 +30,7 @@ def pipeline_process() -> dict[str, Any]:
         "host": os.uname().nodename,
         "pid": process.pid,
         "started": started,
+        "key": os.environ.get("DVC_EXP_NAME") or f"{os.uname().nodename}-{process.pid}-{started:.0f}",
         "name": os.environ.get("DVC_EXP_NAME") or time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(started)),
     }
 

@@ -126,7 +126,8 @@ class Pipeline:
                 step = int((now - child.start["time"]) / SYSTEM_METRICS_SECONDS)
                 values = machine.sample()
                 event = {"event": "metrics", "time": now, "step": step, "values": values, "system": True}
-                spool.append(child.path, event)
+                with contextlib.suppress(OSError):  # a full disk costs a sample, not the recorder
+                    spool.append(child.path, event)
 
     def _living(self) -> list[Child]:
         return [child for child in self.children.values() if not child.end and spool.is_held(child.path)]
@@ -135,7 +136,7 @@ class Pipeline:
         process = self.header["process"]
         tags = {"host": process["host"], "pid": str(process["pid"])}
         name, start = process["name"], process["started"]
-        return store.run("pipeline", name, name=name, start=start, tags=tags, parent=None)
+        return store.run("pipeline", process["key"], name=name, start=start, tags=tags, parent=None)
 
     def _end(self, store: Store, run: str) -> None:
         """Ends the run of the pipeline, and adds to each stage's run the DVC hashes of what it made."""

@@ -58,7 +58,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     FakeStore.failures, FakeStore.told = 0, []
     pipeline = tmp_path / "1-1"
     pipeline.mkdir()
-    process = {"host": "elsewhere", "pid": 1, "started": 1.0, "name": "one"}
+    process = {"host": "elsewhere", "pid": 1, "started": 1.0, "name": "one", "key": "one"}
     header = {"process": process, "root": str(tmp_path), "experiment": "reid", "uri": "fake"}
     spool.write_once(pipeline / "pipeline.json", header)
     path = pipeline / "train-1.jsonl"
