@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import ClassVar, Literal
 
 import torch
@@ -41,7 +42,7 @@ class IBN(nn.Module):
         return torch.cat([self.IN(by_image.contiguous()), self.BN(by_batch.contiguous())], dim=1)
 
 
-class Block(nn.Module):
+class Block(nn.Module, ABC):
     """What both residual blocks share: the shortcut, and an IBN-a or plain first normalisation."""
 
     expansion: ClassVar[int]
@@ -56,9 +57,9 @@ class Block(nn.Module):
         if stride != 1 or channels != out:
             self.downsample = nn.Sequential(nn.Conv2d(channels, out, 1, stride=stride, bias=False), nn.BatchNorm2d(out))
 
+    @abstractmethod
     def residual(self, maps: Tensor) -> Tensor:
         """Returns what the block adds to its shortcut."""
-        raise NotImplementedError
 
     def forward(self, maps: Tensor) -> Tensor:
         """Returns ``[B, planes * expansion, H / stride, W / stride]``."""

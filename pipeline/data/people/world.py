@@ -191,12 +191,15 @@ def _render_chunk(params: PeopleParams, folder: Path, chunk: list[Shot]) -> int:
     for shot in chunk:
         visible, infrared = photograph(params, shot)
         quality = camera(params, shot.camera).jpeg
-        visible.save(folder / "market1501" / shot.market_path, quality=quality)
+        file = folder / "market1501" / shot.market_path
+        visible.save(file, quality=quality)
         if shot.person > 0 and shot.camera <= SYSU_CAMERAS:
             place = folder / "sysu_mm01" / shot.sysu_path
             place.parent.mkdir(parents=True, exist_ok=True)
-            seen = infrared if shot.camera in SYSU_INFRARED else visible
-            seen.save(place, quality=quality)
+            if shot.camera in SYSU_INFRARED:
+                infrared.save(place, quality=quality)
+            else:
+                shutil.copyfile(file, place)
     return len(chunk)
 
 
