@@ -43,8 +43,9 @@ def ray():
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("RAY_ADDRESS", raising=False)
         patch.setenv("PYTHONPATH", str(ROOT))
+        before = psutil.Process().children(recursive=True)
         with connected(resources(2), groups=2):
-            started = psutil.Process().children(recursive=True)
+            started = [process for process in psutil.Process().children(recursive=True) if process not in before]
             yield
     _, alive = psutil.wait_procs(started, timeout=20)
     assert alive == []
