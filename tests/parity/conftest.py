@@ -44,8 +44,9 @@ class Rules:
         return {name: entry(key, name, shape) for key, (name, shape, _) in enumerate(entries)}
 
     @staticmethod
-    def images(shape: list[int]) -> torch.Tensor:
+    def images(shape: list[int], first: int = 0) -> torch.Tensor:
         b, c, h, w = np.ogrid[tuple(slice(size) for size in shape)]
+        b = b + first
         waves = 0.7 * np.cos(0.9 * b + 1.7 * c + 0.11 * (b + 1) * h - 0.07 * (b + c + 1) * w)
         return torch.from_numpy(waves + 0.3 * noise(900000, int(np.prod(shape))).reshape(shape))
 
