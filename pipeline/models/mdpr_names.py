@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from torch import Tensor
+
+from pipeline.models.renaming import rename
 
 LAYERS = (
     ("generate.backbone.0.", "shared.conv1."),
@@ -70,7 +71,7 @@ def mdpr_from_authors(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     Raises:
         ValueError: naming the tensors that the table doesn't know.
     """
-    return _rename(state, TABLE)
+    return rename(state, TABLE, network="MDPR")
 
 
 def mdpr_to_authors(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -79,20 +80,4 @@ def mdpr_to_authors(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     Raises:
         ValueError: naming the tensors that the table doesn't know.
     """
-    return _rename(state, [(ours, theirs) for theirs, ours in TABLE])
-
-
-def _rename(state: Mapping[str, Tensor], table: Iterable[tuple[str, str]]) -> dict[str, Tensor]:
-    rows = [(re.compile(re.escape(old).replace(r"\#", r"(\d+)")), new.replace("#", r"\1")) for old, new in table]
-    renamed: dict[str, Tensor] = {}
-    unknown = []
-    for name, tensor in state.items():
-        matches = ((match, new) for pattern, new in rows if (match := pattern.match(name)))
-        match, new = next(matches, (None, ""))
-        if match is None:
-            unknown.append(name)
-        else:
-            renamed[match.expand(new) + name[match.end() :]] = tensor
-    if unknown:
-        raise ValueError(f"{len(unknown)} tensors are not MDPR's, among them {', '.join(unknown[:5])}")
-    return renamed
+    return rename(state, [(ours, theirs) for theirs, ours in TABLE], network="MDPR")
