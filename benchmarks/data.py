@@ -21,6 +21,7 @@ from PIL import Image
 
 from pipeline.config import block, load, parse
 from pipeline.data import market1501, store
+from pipeline.data.listing import tabulate
 from pipeline.data.people import world
 
 PARAMS = Path(__file__).parents[1] / "params.yaml"
@@ -131,7 +132,7 @@ def main() -> None:
         raw, packed = Path(place) / "people", Path(place) / "packed"
         lines = [rendering(raw)]
         source = raw / "market1501"
-        table = market1501.read(source, counts=None)
+        table, _ = tabulate(market1501.list_images(source, distractors=False), is_whole=False)
         store.build(table, source, packed, height=64, width=32, workers=CORES, about={})
         lines.append(loading(source, packed, 64, 32))
         lines.append(packing(source, table, packed, 256, 128))

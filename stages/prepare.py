@@ -25,8 +25,8 @@ def run(name: str) -> None:
 
     params = parse(PrepareParams, block(load(), "prepare", name), f"prepare.{name}")
     with stage_run(stage="prepare", name=name, params=params.model_dump()) as tracked:
-        table = prepare(name, params, Path("data/prepared") / name)
-        print(summary(table))
+        table, notes = prepare(name, params, Path("data/prepared") / name)
+        print("\n".join([summary(table), *(f"note: {note}" for note in notes)]))
         tracked.log_metrics(asdict(count(table)))
 
 

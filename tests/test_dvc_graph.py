@@ -8,10 +8,18 @@ import pytest
 import yaml
 
 from pipeline import config
+from pipeline.data.readers import READERS
 from pipeline.methods.registry import METHODS
 
 ROOT = Path(__file__).parents[1]
-WHOLE = ("pipeline/evaluation", "pipeline/jobs", "pipeline/scoring", "pipeline/tables", "pipeline/training")
+WHOLE = (
+    "pipeline/data/layouts",
+    "pipeline/evaluation",
+    "pipeline/jobs",
+    "pipeline/scoring",
+    "pipeline/tables",
+    "pipeline/training",
+)
 """Packages that are listed as a folder, since no stage needs a part of them only."""
 OBSERVERS = ("pipeline.tracking", "stages.mistakes")
 """They see results and errors, and never move them."""
@@ -53,6 +61,8 @@ def imported_files(graph, command):
     roots = {entry}
     if entry == "stages.references":
         argument = tree["references"]["pretrained"]
+    if entry == "stages.prepare":
+        roots.add(READERS[tree["prepare"][argument]["reader"]])
     if entry != "stages.tables" and argument in tree["experiments"]:
         roots.add(METHODS[tree["experiments"][argument]["method"]].split(":")[0])
     modules = set(roots).union(*(graph.find_upstream_modules(root) for root in roots))

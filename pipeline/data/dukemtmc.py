@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pandas as pd
-
-from pipeline.data import market_layout
+from pipeline.config import Record
+from pipeline.data.layouts.market import list_market
+from pipeline.data.listing import Listing
 from pipeline.data.location import advice
 from pipeline.data.table import Counts
 
@@ -29,12 +29,15 @@ ADVICE = advice(
 )
 
 
-def read(folder: Path, *, counts: Counts | None) -> pd.DataFrame:
-    """Returns the image table of an unpacked ``DukeMTMC-reID``; it has no junk boxes.
+class Settings(Record):
+    """There is nothing to choose."""
 
-    ``counts`` is ``PUBLISHED``, or None for a part of it.
+
+def list_images(folder: Path) -> Listing:
+    """Returns the images of an unpacked ``DukeMTMC-reID``; it has no junk boxes.
 
     Raises:
-        DataError: with all that is wrong, in one list.
+        DataError: when a folder is not there.
     """
-    return market_layout.read(folder, num_cameras=8, counts=counts, has_junk=False, advice=ADVICE)
+    entries, problems = list_market(folder, has_junk=False, advice=ADVICE)
+    return Listing("dukemtmc", folder, entries, num_cameras=8, published=PUBLISHED, problems=problems)

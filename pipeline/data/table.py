@@ -18,6 +18,8 @@ MODALITIES = ("visible", "infrared")
 SPLIT_OF_ROLE = {"train": "train", "query": "test", "gallery": "test"}
 DISTRACTOR = 0
 """The ``person_id`` of gallery images that show none of the persons: always wrong, always ranked."""
+NO_CAMERA = 0
+"""The ``camera_id`` of every image of a data set whose cameras nobody knows."""
 
 COLUMNS = {
     "path": "str",
@@ -49,7 +51,10 @@ class DataError(ValueError):
 
 @dataclass(frozen=True)
 class Entry:
-    """What a reader knows of an image from its name: ``path`` from the data folder on, cameras count from 1."""
+    """What a reader knows of an image from its name: ``path`` from the data folder on, cameras count from 1.
+
+    ``camera_id`` is 0 (``NO_CAMERA``) in a data set without cameras.
+    """
 
     path: str
     person_id: int
@@ -76,12 +81,13 @@ def build(
     *,
     num_cameras: int,
     counts: Counts | None,
+    hearsay: Sequence[str] = (),
     problems: Sequence[str],
 ) -> pd.DataFrame:
     """Returns the checked table of ``entries`` in their order; every file of it has been decoded.
 
     ``problems`` are those that the reader has met already. ``counts`` is what the data set must amount to, or
-    None.
+    None; those named in ``hearsay`` are let differ. ``num_cameras`` is 0 where no cameras are known.
 
     Raises:
         DataError: naming every file and the rule it breaks, ``problems`` among them.
@@ -101,7 +107,7 @@ def build(
     table = pd.DataFrame(rows)[list(COLUMNS)]
     found += faults(table, num_cameras=num_cameras)
     if counts is not None:
-        found += _differences(count(table), counts)
+        found += [line for name, line in differences(count(table), counts).items() if name not in hearsay]
     if found:
         raise DataError(folder, found)
     return table
@@ -129,12 +135,13 @@ def faults(table: pd.DataFrame, *, num_cameras: int) -> list[str]:
     if wrong := _wrong_columns(table):
         return wrong
     splits = table["role"].map(SPLIT_OF_ROLE)
+    first = min(1, num_cameras)
     rules = {
         "listed twice": table["path"].duplicated(),
         "person_id below 0": table["person_id"] < 0,
         "person_id 0 is for distractors, which belong in the gallery": (table["person_id"] == DISTRACTOR)
         & (table["role"] != "gallery"),
-        f"camera_id outside 1..{num_cameras}": ~table["camera_id"].between(1, num_cameras),
+        f"camera_id outside {first}..{num_cameras}": ~table["camera_id"].between(first, num_cameras),
         f"modality is none of {', '.join(MODALITIES)}": ~table["modality"].isin(MODALITIES),
         f"role is none of {', '.join(SPLIT_OF_ROLE)}": splits.isna(),
         "split does not go with its role": splits.notna() & (splits != table["split"]),
@@ -179,21 +186,22 @@ def count(table: pd.DataFrame) -> Counts:
     return Counts(**found)
 
 
-def _differences(found: Counts, published: Counts) -> list[str]:
+def differences(found: Counts, published: Counts) -> dict[str, str]:
+    """Returns a line for each count that is not the published one, by its name."""
     have = asdict(found)
-    return [
-        f"{name.replace('_', ' ')}: {number:,} published, {have[name]:,} here"
+    return {
+        name: f"{name.replace('_', ' ')}: {number:,} published, {have[name]:,} here"
         for name, number in asdict(published).items()
         if have[name] != number
-    ]
+    }
 
 
 def unmatched_queries(table: pd.DataFrame) -> pd.DataFrame:
-    """Returns the rows of queries that no gallery image can answer: same identity, another camera."""
+    """Returns the rows of queries that no gallery image can answer: same identity, another camera or none known."""
     queries, gallery = (table[table["role"] == role] for role in ("query", "gallery"))
     cameras = gallery.groupby("person_id")["camera_id"].agg(set)
     others = [
-        bool(cameras.get(person, set()) - {camera})
+        bool(cameras.get(person, set()) - ({camera} - {NO_CAMERA}))
         for person, camera in zip(queries["person_id"], queries["camera_id"], strict=True)
     ]
     return queries[[not other for other in others]]
@@ -203,10 +211,12 @@ def summary(table: pd.DataFrame) -> str:
     """Returns the table in a few lines for people: its size, and the queries that can't be answered by name."""
     lines = []
     for role, images in table.groupby("role", sort=False):
-        persons = images["person_id"]
+        persons, cameras, infrared = images["person_id"], images["camera_id"], images["modality"] == "infrared"
         lines.append(
             f"{role}: {len(images):,} images, {persons[persons != DISTRACTOR].nunique():,} identities, "
-            f"{images['camera_id'].nunique()} cameras, {(persons == DISTRACTOR).sum():,} distractors"
+            f"{cameras[cameras != NO_CAMERA].nunique()} cameras, {(persons == DISTRACTOR).sum():,} distractors"
+            + f", {infrared.sum():,} in infrared"
+            * bool(infrared.any())
         )
     if len(lost := unmatched_queries(table)):
         lines.append(f"{len(lost):,} queries have no image of the same identity by another camera in the gallery:")

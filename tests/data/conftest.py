@@ -4,8 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
+
+from pipeline.data.listing import tabulate
+from pipeline.data.market1501 import list_images
 
 FILES = [
     "bounding_box_train/0002_c1s1_000451_03.jpg",
@@ -41,3 +45,8 @@ def market(tmp_path: Path) -> Path:
         write_image(folder / name, seed)
     (folder / "query" / "Thumbs.db").write_bytes(b"")
     return folder
+
+
+@pytest.fixture
+def table(market: Path) -> pd.DataFrame:
+    return tabulate(list_images(market, distractors=False), is_whole=False)[0]

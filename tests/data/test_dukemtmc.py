@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.data.dukemtmc import PUBLISHED, read
+from pipeline.data.dukemtmc import list_images
+from pipeline.data.listing import tabulate
 from pipeline.data.table import DataError, unmatched_queries
 
 FILES = [
@@ -22,7 +23,8 @@ def duke(tmp_path: Path, jpeg: Callable[..., None]) -> Path:
 
 
 def test_distractors_keep_the_identities_they_have(duke: Path) -> None:
-    table = read(duke, counts=None)
+    table, notes = tabulate(list_images(duke), is_whole=False)
+    assert notes == []
     assert table["person_id"].tolist() == [1, 5, 5, 7000]
     assert table["camera_id"].tolist() == [2, 2, 5, 8]
     assert unmatched_queries(table).empty
@@ -31,14 +33,14 @@ def test_distractors_keep_the_identities_they_have(duke: Path) -> None:
 def test_there_is_no_junk_to_drop(duke: Path, jpeg: Callable[..., None]) -> None:
     jpeg(duke / "bounding_box_test" / "-1_c1_f0000001.jpg")
     with pytest.raises(DataError, match=r"-1_c1_f0000001\.jpg: person_id below 0"):
-        read(duke, counts=None)
+        tabulate(list_images(duke), is_whole=False)
 
 
 def test_counts_are_held_against_the_published_ones(duke: Path) -> None:
     with pytest.raises(DataError, match="gallery identities: 1,110 published, 2 here"):
-        read(duke, counts=PUBLISHED)
+        tabulate(list_images(duke), is_whole=True)
 
 
 def test_data_that_is_not_there_says_that_it_was_withdrawn(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"never downloaded\. It was withdrawn by its makers .*data/raw/dukemtmc"):
-        read(tmp_path / "dukemtmc", counts=None)
+        list_images(tmp_path / "dukemtmc")

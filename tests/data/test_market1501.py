@@ -1,24 +1,31 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from PIL import Image
 
-from pipeline.data.market1501 import PUBLISHED, read
+from pipeline.data import market1501
+from pipeline.data.listing import tabulate
+from pipeline.data.market1501 import list_images
 from pipeline.data.table import Counts, DataError
 
 TRAIN = "bounding_box_train/0002_c1s1_000451_03.jpg"
 Jpeg = Callable[..., None]
 
 
-def problems(folder: Path, counts: Counts | None = None) -> list[str]:
+def read(folder: Path, *, is_whole: bool = False) -> pd.DataFrame:
+    return tabulate(list_images(folder, distractors=False), is_whole=is_whole)[0]
+
+
+def problems(folder: Path, *, is_whole: bool = False) -> list[str]:
     with pytest.raises(DataError) as error:
-        read(folder, counts=counts)
+        read(folder, is_whole=is_whole)
     return error.value.problems
 
 
 def test_the_folders_become_train_query_and_gallery(market: Path) -> None:
-    table = read(market, counts=None)
+    table = read(market)
     assert table["role"].tolist() == ["train"] * 3 + ["query"] * 2 + ["gallery"] * 4
     assert table["split"].tolist() == ["train"] * 3 + ["test"] * 6
     first = table.iloc[0]
@@ -27,16 +34,17 @@ def test_the_folders_become_train_query_and_gallery(market: Path) -> None:
 
 
 def test_junk_is_dropped_and_distractors_are_kept(market: Path) -> None:
-    gallery = read(market, counts=None).query("role == 'gallery'")
+    gallery = read(market).query("role == 'gallery'")
     assert gallery["person_id"].tolist() == [0, 1, 1, 3]
 
 
-def test_counts_are_held_against_the_published_ones(market: Path) -> None:
-    assert read(market, counts=Counts(3, 2, 2, 2, 4, 2)) is not None
-    found = problems(market, counts=PUBLISHED)
+def test_counts_are_held_against_the_published_ones(market: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = problems(market, is_whole=True)
     assert "train images: 12,936 published, 3 here" in found
     assert "gallery identities: 750 published, 2 here" in found
     assert len(found) == 6
+    monkeypatch.setattr(market1501, "PUBLISHED", Counts(3, 2, 2, 2, 4, 2))
+    assert len(read(market, is_whole=True)) == 9
 
 
 def test_data_that_is_not_there_says_how_to_get_it(tmp_path: Path) -> None:
@@ -103,12 +111,13 @@ def test_junk_outside_the_gallery_is_named(market: Path, jpeg: Jpeg) -> None:
     assert "query/-1_c1s1_000001_01.jpg: person_id below 0" in message
 
 
-def test_all_problems_come_in_one_list(market: Path, jpeg: Jpeg) -> None:
+def test_all_problems_come_in_one_list(market: Path, jpeg: Jpeg, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(market1501, "PUBLISHED", Counts(3, 2, 2, 2, 4, 2))
     (market / TRAIN).write_bytes(b"\xff\xd8\xff")
     jpeg(market / "query" / "unnamed.jpg")
     jpeg(market / "query" / "0001_c9s1_000001_01.jpg")
     jpeg(market / "bounding_box_test" / "0007_c1s1_000001_01.jpg")
-    found = problems(market, counts=Counts(3, 2, 2, 2, 4, 2))
+    found = problems(market, is_whole=True)
     for part in ("not a readable image", "unnamed.jpg", "camera_id outside", "both train and test", "query images: 2"):
         assert len([line for line in found if part in line]) == 1, part
 
@@ -117,3 +126,42 @@ def test_empty_folders_are_no_data_set(tmp_path: Path) -> None:
     for name in ("bounding_box_train", "query", "bounding_box_test"):
         (tmp_path / name).mkdir()
     assert problems(tmp_path) == ["no images"]
+
+
+def more_distractors(folder: Path, jpeg: Jpeg) -> None:
+    for seed, name in enumerate(("0000_c1s1_000001_00.jpg", "0000_c6s2_000002_00.jpg", "-1_c2s1_000003_00.jpg")):
+        jpeg(folder / "images" / name, seed + 50)
+
+
+def test_half_a_million_distractors_are_another_data_set_and_come_only_when_asked_for(market: Path, jpeg: Jpeg) -> None:
+    more_distractors(market, jpeg)
+    assert len(read(market)) == 9
+    listing = list_images(market, distractors=True)
+    table, _ = tabulate(listing, is_whole=False)
+    assert table["path"].tolist()[9:] == ["images/0000_c1s1_000001_00.jpg", "images/0000_c6s2_000002_00.jpg"]
+    assert (table["person_id"][9:] == 0).all()
+    assert (table["role"][9:] == "gallery").all()
+    assert listing.name == "market1501_500k"
+    assert listing.name != list_images(market, distractors=False).name
+
+
+def test_their_round_number_is_a_note_and_the_others_must_hold(
+    market: Path, jpeg: Jpeg, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    more_distractors(market, jpeg)
+    with pytest.raises(DataError) as error:
+        tabulate(list_images(market, distractors=True), is_whole=True)
+    assert "train images: 12,936 published, 3 here" in error.value.problems
+    assert not [line for line in error.value.problems if "gallery images" in line]
+    monkeypatch.setattr(market1501, "PUBLISHED", Counts(3, 2, 2, 2, 4, 2))
+    _, notes = tabulate(list_images(market, distractors=True), is_whole=True)
+    assert notes == ["gallery images: 500,004 published, 6 here (a count that only the literature has)"]
+
+
+def test_distractors_that_are_not_there_or_show_somebody_are_named(market: Path, jpeg: Jpeg) -> None:
+    with pytest.raises(DataError, match=r"expected images in it, images not there.*distractors_500k"):
+        list_images(market, distractors=True)
+    jpeg(market / "images" / "0004_c1s1_000001_00.jpg")
+    assert list_images(market, distractors=True).problems == [
+        "images/0004_c1s1_000001_00.jpg: shows identity 4, and distractors are 0000 (or -1, junk)"
+    ]

@@ -5,15 +5,15 @@ import pytest
 
 from pipeline.config import load, parse
 from pipeline.data import market1501
-from pipeline.data import prepare as module
 from pipeline.data.location import RAW
-from pipeline.data.prepare import READERS, PrepareParams, prepare
+from pipeline.data.prepare import PrepareParams, prepare
 from pipeline.data.store import ImageStore
 from pipeline.data.table import Counts, DataError
 from pipeline.tables.published import read_published
 
 BLOCK: dict[str, Any] = {
     "reader": "market1501",
+    "settings": {"distractors": False},
     "published_counts": False,
     "height": 32,
     "width": 16,
@@ -50,7 +50,7 @@ def test_a_data_set_becomes_a_store_wherever_it_lies(market: Path, monkeypatch: 
     for place in ("here", "there"):
         folder = market.rename(market.with_name(place))
         monkeypatch.setenv("REID_DATA_MARKET1501", str(folder))
-        table = prepare("small", params(), Path("data/prepared/small"))
+        table, _ = prepare("small", params(), Path("data/prepared/small"))
         stores.append(ImageStore(Path("data/prepared/small")))
         assert stores[-1].table.equals(table)
         market = folder
@@ -81,14 +81,8 @@ def test_a_failed_preparation_leaves_no_store(market: Path, monkeypatch: pytest.
     assert not Path("out").exists()
 
 
-@pytest.mark.parametrize("reader", READERS)
-def test_a_data_set_that_is_not_there_is_never_downloaded(reader: str) -> None:
-    with pytest.raises(DataError, match=rf"never downloaded.*put it into data/raw/{reader}"):
-        prepare("small", params(reader=reader), Path("out"))
-
-
 def test_a_generated_world_is_rendered_read_and_marked_as_generated() -> None:
-    table = prepare("small", params(people=PEOPLE | SMALL), Path("out"))
+    table, _ = prepare("small", params(people=PEOPLE | SMALL), Path("out"))
     assert (RAW / "small" / "market1501" / "query").is_dir()
     store = ImageStore(Path("out"))
     assert (store.meta["name"], store.meta["generated"]) == ("small", True)
@@ -97,6 +91,8 @@ def test_a_generated_world_is_rendered_read_and_marked_as_generated() -> None:
     assert len(table) == 5 + 8 + 1, "junk is left out"
 
 
-def test_every_reader_that_parameters_may_name_is_there() -> None:
-    assert tuple(READERS) == ("market1501", "dukemtmc")
-    assert module.PrepareParams.model_fields["reader"].annotation.__args__ == tuple(READERS)
+def test_settings_of_another_reader_are_named() -> None:
+    with pytest.raises(ValueError, match=r"prepare\.small\.settings\.version: unknown key \(known: distractors\)"):
+        prepare("small", params(settings={"distractors": False, "version": "V1"}), Path("out"))
+    with pytest.raises(ValueError, match=r"reader: expected one of market1501, dukemtmc, .*got 'markt1501'"):
+        prepare("small", params(reader="markt1501"), Path("out"))

@@ -8,14 +8,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from pipeline.data.market1501 import read
 from pipeline.data.store import ImageStore, build
 from pipeline.data.table import fingerprint
-
-
-@pytest.fixture
-def table(market: Path) -> pd.DataFrame:
-    return read(market, counts=None)
 
 
 @pytest.fixture

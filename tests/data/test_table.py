@@ -4,13 +4,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from pipeline.data.market1501 import read as read_market
 from pipeline.data.table import DataError, count, faults, fingerprint, read, summary, unmatched_queries, write
-
-
-@pytest.fixture
-def table(market: Path) -> pd.DataFrame:
-    return read_market(market, counts=None)
 
 
 def spoil(table: pd.DataFrame, row: int, column: str, value: object) -> pd.DataFrame:

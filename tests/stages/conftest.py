@@ -10,7 +10,14 @@ from tests.noise import BASELINE, MDPR
 
 PARAMS = {
     "prepare": {
-        "market": {"reader": "market1501", "published_counts": True, "height": 32, "width": 16, "people": None},
+        "market": {
+            "reader": "market1501",
+            "settings": {"distractors": False},
+            "published_counts": True,
+            "height": 32,
+            "width": 16,
+            "people": None,
+        },
     },
     "experiments": {"pretrain": BASELINE, "mdpr": MDPR},
     "evaluation": {"distance": "cosine", "flip": False, "batch": 16},

@@ -1,16 +1,24 @@
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
-from pipeline.data.market_layout import NAME, ROLE_OF_FOLDER, read
+from pipeline.data.layouts.folders import MARKET
+from pipeline.data.layouts.market import NAME, list_market
+from pipeline.data.listing import Listing, tabulate
 from pipeline.data.table import DataError
 
 ADVICE = "Ask the authors."
 
 
+def read(folder: Path, *, has_junk: bool = True, num_cameras: int = 6) -> pd.DataFrame:
+    entries, problems = list_market(folder, has_junk=has_junk, advice=ADVICE)
+    return tabulate(Listing("set", folder, entries, num_cameras, problems=problems), is_whole=False)[0]
+
+
 def problems(folder: Path, *, has_junk: bool = True, num_cameras: int = 6) -> list[str]:
     with pytest.raises(DataError) as error:
-        read(folder, num_cameras=num_cameras, counts=None, has_junk=has_junk, advice=ADVICE)
+        read(folder, has_junk=has_junk, num_cameras=num_cameras)
     return error.value.problems
 
 
@@ -38,10 +46,10 @@ def test_other_names_are_not(name: str) -> None:
 
 
 def test_images_stand_by_folder_and_name(market: Path) -> None:
-    table = read(market, num_cameras=6, counts=None, has_junk=True, advice=ADVICE)
+    table = read(market)
     folders = [path.split("/")[0] for path in table["path"]]
-    assert [ROLE_OF_FOLDER[folder] for folder in folders] == table["role"].tolist()
-    for folder in ROLE_OF_FOLDER:
+    assert [MARKET[folder] for folder in folders] == table["role"].tolist()
+    for folder in MARKET:
         names = [path for path in table["path"] if path.startswith(folder)]
         assert names == sorted(names)
 
@@ -71,7 +79,7 @@ def test_everything_that_is_wrong_is_told_at_once(market: Path) -> None:
 
 
 def test_a_folder_without_images_is_said_to_be_empty(tmp_path: Path) -> None:
-    for folder in ROLE_OF_FOLDER:
+    for folder in MARKET:
         (tmp_path / folder).mkdir()
     assert problems(tmp_path) == ["no images"]
 

@@ -1,0 +1,46 @@
+"""Text files that list images or identities."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path, PurePosixPath
+
+LINE = re.compile(r"(\S.*?)\s+(\d+)")
+NAMED = 5  # malformed lines of one list that are named before they are only counted
+
+
+def read_pairs(folder: Path, name: str, problems: list[str]) -> list[tuple[str, int]]:
+    """Returns path and label of every line ``<path> <label>`` of the list ``folder / name``, empty lines left out.
+
+    Lines of another form, and paths that lead out of the folder, add to ``problems``.
+    """
+    found, wrong = [], []
+    for number, line in enumerate((folder / name).read_text().splitlines(), start=1):
+        if not line.strip():
+            continue
+        match = LINE.fullmatch(line.strip())
+        if match is None:
+            wrong.append(f"{name}, line {number}: expected <path> <label>, got {line[:80]!r}")
+        elif not is_inside(match[1]):
+            wrong.append(f"{name}, line {number}: {match[1]} leads out of the data folder")
+        else:
+            found.append((match[1], int(match[2])))
+    problems += wrong[:NAMED] + [f"{name}: {len(wrong) - NAMED:,} more lines are wrong"] * (len(wrong) > NAMED)
+    return found
+
+
+def read_ids(folder: Path, name: str, problems: list[str]) -> list[int]:
+    """Returns the identities of a list of one line, separated by commas, in rising order."""
+    words = [word.strip() for word in (folder / name).read_text().replace("\n", ",").split(",") if word.strip()]
+    wrong = [word for word in words if not (word.isascii() and word.isdigit() and int(word) > 0)]
+    if wrong or not words:
+        problems.append(
+            f"{name}: expected identities from 1, separated by commas, got {', '.join(wrong[:5]) or 'none'}"
+        )
+    return sorted({int(word) for word in words if word not in wrong})
+
+
+def is_inside(path: str) -> bool:
+    """Returns whether a path that somebody wrote down stays in the folder it starts from."""
+    parts = PurePosixPath(path)
+    return not parts.is_absolute() and ".." not in parts.parts and "\\" not in path
