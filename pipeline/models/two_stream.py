@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -66,15 +66,14 @@ class TwoStreamNetwork(nn.Module):
         self.architecture = backbone.architecture
         self.visible = Stem(backbone)
         self.infrared = copy.deepcopy(self.visible)
-        self.trunk = nn.ModuleDict({name: getattr(backbone, name) for name in LAYERS})
-        self.non_local = nn.ModuleDict()
-        for name, count in zip(LAYERS, non_local, strict=True):
-            blocks = self.trunk[name]
+        layers = {name: getattr(backbone, name) for name in LAYERS}
+        channels = backbone.channels[-1]
+        attentions = {}
+        for (name, blocks), count, halvings in zip(layers.items(), non_local, (3, 2, 1, 0), strict=True):
             if count > len(blocks):
                 raise ValueError(f"non_local: {count} blocks for {name}, which has {len(blocks)} residual blocks")
-            width = blocks[-1].bn2.num_features * blocks[-1].expansion
-            self.non_local[name] = nn.ModuleList(NonLocal(width) for _ in range(count))
-        channels = backbone.channels[-1]
+            attentions[name] = nn.ModuleList(NonLocal(channels >> halvings) for _ in range(count))
+        self.trunk, self.non_local = nn.ModuleDict(layers), nn.ModuleDict(attentions)
         self.pool = FixedGeMPool() if pooling == "gem" else AveragePool()
         self.neck = BNNeck(channels)
         nn.init.normal_(self.neck.weight, mean=1.0, std=0.01)
@@ -83,15 +82,14 @@ class TwoStreamNetwork(nn.Module):
 
     def backbone_modules(self) -> list[tuple[str, nn.Module]]:
         """Returns the modules that start weights fill, each with its name in a ``ResNet``; stems take the same."""
-        stems = [("conv1", stem.conv1) for stem in (self.visible, self.infrared)]
-        stems += [("bn1", stem.bn1) for stem in (self.visible, self.infrared)]
-        return [*stems, *self.trunk.items()]
+        both = (self.visible, self.infrared)
+        return [*(("conv1", stem.conv1) for stem in both), *(("bn1", stem.bn1) for stem in both), *self.trunk.items()]
 
     def pooled(self, images: Tensor, is_infrared: Tensor) -> Tensor:
         """Returns the pooled maps ``[B, C]``."""
         maps = self._stems(images, is_infrared)
         for name in LAYERS:
-            blocks, attentions = self.trunk[name], self.non_local[name]
+            blocks, attentions = cast(nn.Sequential, self.trunk[name]), cast(nn.ModuleList, self.non_local[name])
             for place, block in enumerate(blocks, start=len(attentions) - len(blocks)):
                 maps = block(maps)
                 if place >= 0:
