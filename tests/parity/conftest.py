@@ -40,8 +40,8 @@ class Rules:
     noise = staticmethod(noise)
 
     @staticmethod
-    def state(entries: list) -> dict[str, torch.Tensor]:
-        return {name: entry(key, name, shape) for key, (name, shape, _) in enumerate(entries)}
+    def state(entries: list, salt: int = 0) -> dict[str, torch.Tensor]:
+        return {name: entry(salt + key, name, shape) for key, (name, shape, _) in enumerate(entries)}
 
     @staticmethod
     def images(shape: list[int], first: int = 0) -> torch.Tensor:
