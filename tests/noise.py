@@ -29,7 +29,7 @@ BASELINE = {
     "training": {
         "epochs": 2,
         "learning_rate": 1e-3,
-        "final_learning_rate": 1e-6,
+        "decay": {"kind": "cosine", "final": 1e-6},
         "weight_decay": 5e-4,
         "warmup_steps": 2,
         "warmup_factor": 0.1,

@@ -18,13 +18,15 @@ from pipeline.data.transforms import Augmentation, AugmentationParams
 from pipeline.models import weights
 from pipeline.provenance import code_digest, digest, file_digest, git_commit, versions
 from pipeline.training import checkpoint
-from pipeline.training.loop import Report, Trainer, TrainingParams
+from pipeline.training.loop import Report, Trainer, TrainingParams, shown_labels
 from pipeline.training.method import Method
 from pipeline.training.precision import resolve, storage_dtype, use_plain_float32
 from pipeline.training.workers import Workers
 
 WITHOUT_FILE = ("none", "imagenet")
 """Starts that are no file of ours: the network as it is built, and torchvision's weights."""
+CODE = ("clustering", "data", "losses", "methods", "models", "neighbors", "training")
+"""The parts of the library that move the result of a training that loads them."""
 
 
 class ExperimentParams(Record):
@@ -47,9 +49,9 @@ class ExperimentParams(Record):
 class Job:
     """What a worker needs to train an experiment: plain values and absolute paths, so that it can be sent anywhere.
 
-    ``experiment`` is the block of params.yaml; ``start`` names the start weights, a file by its absolute path;
-    ``groups`` counts those of a batch; ``run_folder`` keeps the checkpoints while training runs; ``meta`` goes into
-    them.
+    ``experiment`` is the block of params.yaml; ``start`` names the start weights, a file by its absolute path, and
+    ``sources`` the files that ``Method.sources`` asks for; ``groups`` counts those of a batch; ``run_folder`` keeps
+    the checkpoints while training runs; ``meta`` goes into them.
     """
 
     name: str
@@ -58,6 +60,7 @@ class Job:
     data: Path
     run_folder: Path
     start: str
+    sources: Mapping[str, Path]
     groups: int
     meta: Mapping[str, Any]
 
@@ -74,25 +77,25 @@ def describe(name: str, block: Mapping[str, Any], method: type[Method], data: Pa
     settings = parse(method.params_type, params.settings, f"experiments.{name}.settings")
     store = ImageStore(data)
     start = _resolved_start(params.start)
+    sources = {kind: _source(kind, Path(path)) for kind, path in method.sources(settings).items()}
     depends_on = {
         "experiment": dict(block),
         "data": store.meta["fingerprint"],
         "rows": digest(store.table["sha256"].tolist()),
         "image": [store.meta["height"], store.meta["width"]],
         "start": start if start in WITHOUT_FILE else file_digest(Path(start)),
-        "code": code_digest(
-            "pipeline.data", "pipeline.losses", "pipeline.methods", "pipeline.models", "pipeline.training"
-        ),
+        "sources": {kind: file_digest(path) for kind, path in sources.items()},
+        "code": code_digest(*(f"pipeline.{part}" for part in CODE)),
     }
     meta = {
         **depends_on,
         "name": name,
         "commit": git_commit(),
         "versions": versions(),
-        "num_classes": len(np.unique(_training_ids(store))),
+        "num_classes": int(shown_labels(training_labels(store), method.supervision).max()) + 1,
     }
     run_folder = (runs / f"{name}-{digest(depends_on)}").absolute()
-    return Job(name, block, method, data.absolute(), run_folder, start, settings.batch.groups, meta)
+    return Job(name, block, method, data.absolute(), run_folder, start, sources, settings.batch.groups, meta)
 
 
 def _resolved_start(start: str) -> str:
@@ -108,6 +111,15 @@ def _resolved_start(start: str) -> str:
     return str(file)
 
 
+def _source(kind: str, path: Path) -> Path:
+    """Returns the absolute path of a file that an earlier stage makes."""
+    if not path.is_file():
+        raise ValueError(
+            f"{kind}: no file at {path.absolute()}: run the stage that makes it (dvc repro), or name another"
+        )
+    return path.absolute()
+
+
 def run(job: Job, report: Report, device: torch.device) -> list[dict[str, float]]:
     """Trains the job, or goes on with it, and returns the metrics of each epoch."""
     params = parse(ExperimentParams, dict(job.experiment), f"experiments.{job.name}")
@@ -118,6 +130,7 @@ def run(job: Job, report: Report, device: torch.device) -> list[dict[str, float]
     method = build_method(job.method, params, f"experiments.{job.name}", store, job.meta["num_classes"])
     if workers.is_first:
         weights.start(cast(weights.HasBackbone, method.network), job.start)
+    method.begin_training(store.table["camera_id"].to_numpy(), job.sources)
     dtype = storage_dtype(precision)
     method.to(device=device, dtype=dtype)
     loader = Loader(
@@ -131,7 +144,7 @@ def run(job: Job, report: Report, device: torch.device) -> list[dict[str, float]
         name=job.name,
         method=method,
         loader=loader,
-        labels=training_labels(store),
+        identities=training_labels(store),
         params=params.training,
         seed=params.seed,
         precision=precision,
@@ -169,9 +182,5 @@ def training_labels(store: ImageStore) -> np.ndarray:
     """Returns labels ``[N]`` int64 of the store's rows: training identities from 0, -1 for all other images."""
     labels = np.full(len(store.table), -1, dtype=np.int64)
     is_training = (store.table["role"] == "train").to_numpy()
-    labels[is_training] = np.unique(_training_ids(store), return_inverse=True)[1]
+    labels[is_training] = np.unique(store.table.loc[is_training, "person_id"].to_numpy(), return_inverse=True)[1]
     return labels
-
-
-def _training_ids(store: ImageStore) -> np.ndarray:
-    return store.table.loc[store.table["role"] == "train", "person_id"].to_numpy()

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
 
 from pipeline.config import Record
 from pipeline.data.loading import Batch, Loader, prefetched
@@ -20,24 +20,40 @@ from pipeline.training.groups import batch_statistics_of, owned_groups
 from pipeline.training.method import Method, StepOutput
 from pipeline.training.precision import Choice, autocast
 from pipeline.training.progress import Progress
-from pipeline.training.schedules import warmup_cosine
+from pipeline.training.schedules import warmup_cosine, warmup_milestones
 from pipeline.training.seeding import seed_group
 from pipeline.training.workers import Workers, gradients
 
 Report = Callable[[dict[str, float]], None]
 
 
+class CosineDecay(Record):
+    """Half a cosine per training, down to the learning rate ``final``."""
+
+    kind: Literal["cosine"]
+    final: Annotated[float, Field(ge=0)]
+
+
+class StepDecay(Record):
+    """Times ``factor`` after each number of epochs in ``milestones``."""
+
+    kind: Literal["steps"]
+    milestones: list[int]
+    factor: Annotated[float, Field(gt=0)]
+
+
 class TrainingParams(Record):
     """How a network is trained; a block of params.yaml.
 
     ``weight_decay`` is Adam's L2 term on every trained parameter, norms and biases included, as fast-reid does it.
-    ``warmup_steps`` counts steps, ``epochs`` passes of ``Method.batches``. ``precision`` is one of
-    ``pipeline.training.precision.Choice``; ``embedding_batch`` is the number of images embedded at a time.
+    ``warmup_steps`` counts steps, ``epochs`` passes of ``Method.batches``; after the warm-up the learning rate falls by
+    ``decay``. ``precision`` is one of ``pipeline.training.precision.Choice``; ``embedding_batch`` is the number of
+    images embedded at a time.
     """
 
     epochs: Annotated[int, Field(ge=1)]
     learning_rate: Annotated[float, Field(gt=0)]
-    final_learning_rate: Annotated[float, Field(ge=0)]
+    decay: Annotated[CosineDecay | StepDecay, Field(discriminator="kind")]
     weight_decay: Annotated[float, Field(ge=0)]
     warmup_steps: Annotated[int, Field(ge=0)]
     warmup_factor: Annotated[float, Field(ge=0, le=1)]
@@ -53,14 +69,15 @@ class NonFiniteLossError(ArithmeticError):
 class Trainer:
     """Everything that a step moves, and what it needs to move it.
 
-    ``labels`` is ``[N]`` int64, contiguous from 0, -1 for images that are not for training. ``meta`` goes into each
-    checkpoint; ``run_folder`` None keeps nothing on disk; ``report`` is called on every worker after each epoch.
+    ``identities`` is ``[N]`` int64, contiguous from 0, -1 for images that are not for training; an unsupervised method
+    learns the latter only. ``meta`` goes into each checkpoint; ``run_folder`` None keeps nothing on disk; ``report``
+    is called on every worker after each epoch.
     """
 
     name: str
     method: Method
     loader: Loader
-    labels: np.ndarray
+    identities: np.ndarray
     params: TrainingParams
     seed: int
     precision: str
@@ -72,6 +89,9 @@ class Trainer:
 
     def __post_init__(self) -> None:
         self.groups = owned_groups(self.method.groups, self.workers)
+        self.images = np.flatnonzero(self.identities >= 0)
+        self.given = shown_labels(self.identities, self.method.supervision)
+        self.drawn: np.ndarray | None = None
         self.trained = [weight for weight in self.method.network.parameters() if weight.requires_grad]
         self.optimizer = torch.optim.Adam(
             self.trained, lr=self.params.learning_rate, weight_decay=self.params.weight_decay, fused=True
@@ -84,10 +104,7 @@ class Trainer:
         first = self._resume()
         self.workers.agree("where to go on and in which precision", (first, self.precision))
         self.workers.follow_first(self.method.state_dict().values())
-        notice = self.method.notice(self.labels)
         progress = Progress(self.name, epochs=self.params.epochs, epochs_done=first, visible=self.workers.is_first)
-        if notice and not first:
-            progress.say(notice)
         if first:
             progress.say(f"resumed after epoch {first} of {self.params.epochs}")
         for epoch in range(first, self.params.epochs):
@@ -100,7 +117,8 @@ class Trainer:
 
     def _epoch(self, epoch: int, progress: Progress) -> dict[str, float]:
         seed_group(self.seed, epoch, step=-1, group=0)
-        labels = self.method.begin_epoch(epoch, self._embed_all, self.labels)
+        labels = self.method.begin_epoch(epoch, self._embed_all, self.given)
+        quality = self._note(labels, progress)
         batches = list(self.method.batches(labels, epoch))
         self.method.train()
         total: dict[str, float] = {}
@@ -111,7 +129,7 @@ class Trainer:
                 total[name] = total.get(name, 0.0) + value
             images += rows.size
             progress.step(epoch, step + 1, len(batches), images)
-        self.workers.follow_first(self.method.network.buffers())
+        self.workers.follow_first(self.method.buffers())
         metrics = {name: value / len(batches) for name, value in total.items()}
         if metrics.get("skipped_steps") == 1:
             raise NonFiniteLossError(
@@ -119,7 +137,19 @@ class Trainer:
                 "was learned; set training.precision to float32 or bfloat16"
             )
         speed = progress.end_epoch(epoch, images, metrics)
-        return {**metrics, "learning_rate": self.optimizer.param_groups[0]["lr"], "images_per_second": speed}
+        rate = self.optimizer.param_groups[0]["lr"]
+        return {**metrics, **quality, "learning_rate": rate, "images_per_second": speed}
+
+    def _note(self, labels: np.ndarray, progress: Progress) -> dict[str, float]:
+        """Says what is new about the epoch's labels, and returns their quality on the first worker."""
+        before, self.drawn = self.drawn, labels[self.images]
+        is_new = before is None or not np.array_equal(before, self.drawn)
+        if is_new and (notice := self.method.notice(self.drawn)):
+            progress.say(notice)
+        if not self.workers.is_first:
+            return {}
+        cameras = self.loader.cameras.numpy()[self.images]
+        return self.method.label_quality(self.drawn, before, self.identities[self.images], cameras)
 
     def _loaded(self, batches: list[np.ndarray], labels: np.ndarray, epoch: int) -> Iterator[list[Batch]]:
         """Yields this worker's groups of each global batch, loaded while the step before runs."""
@@ -179,24 +209,25 @@ class Trainer:
         return {**parts, "gradient_norm": size}
 
     def _set_learning_rate(self, epoch: int, step: int, steps_per_epoch: int) -> None:
-        rate = warmup_cosine(
-            epoch,
-            step,
-            steps_per_epoch=steps_per_epoch,
-            epochs=self.params.epochs,
-            learning_rate=self.params.learning_rate,
-            final_learning_rate=self.params.final_learning_rate,
-            warmup_steps=self.params.warmup_steps,
-            warmup_factor=self.params.warmup_factor,
-        )
+        warmup: dict[str, Any] = {
+            "steps_per_epoch": steps_per_epoch,
+            "learning_rate": self.params.learning_rate,
+            "warmup_steps": self.params.warmup_steps,
+            "warmup_factor": self.params.warmup_factor,
+        }
+        match self.params.decay:
+            case CosineDecay(final=final):
+                rate = warmup_cosine(epoch, step, epochs=self.params.epochs, final_learning_rate=final, **warmup)
+            case StepDecay(milestones=milestones, factor=factor):
+                rate = warmup_milestones(epoch, step, milestones=milestones, factor=factor, **warmup)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
 
-    def _embed_all(self) -> Tensor:
+    def _embed_all(self, embedder: nn.Module) -> Tensor:
         return embed(
-            self.method.embedder(),
+            embedder,
             self.loader,
-            np.flatnonzero(self.labels >= 0),
+            self.images,
             batch_size=self.params.embedding_batch,
             workers=self.workers,
         )
@@ -207,6 +238,7 @@ class Trainer:
                 "optimizer": self.optimizer.state_dict(),
                 "scaler": self.scaler.state_dict(),
                 "history": self.history,
+                "labels": torch.from_numpy(self.drawn),
                 "random": torch.get_rng_state(),
             }
             checkpoint.save_epoch(self.run_folder, epoch + 1, self.method, trainer, self.meta)
@@ -226,8 +258,14 @@ class Trainer:
         self.optimizer.load_state_dict(trainer["optimizer"])
         self.scaler.load_state_dict(trainer["scaler"])
         self.history = trainer["history"]
+        self.drawn = trainer["labels"].numpy()
         torch.set_rng_state(trainer["random"])
         return int(found.meta["epoch"])
+
+
+def shown_labels(identities: np.ndarray, supervision: str) -> np.ndarray:
+    """Returns what a method is shown of the true ``identities`` ``[N]``: all, or which images are for training."""
+    return identities if supervision == "supervised" else np.minimum(identities, 0)
 
 
 def _check_finite(parts: dict[str, float], where: str) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
+from pathlib import Path
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from torch import Tensor, nn
@@ -29,8 +30,8 @@ class StepOutput:
     shared: dict[str, Tensor] = field(default_factory=dict)
 
 
-EmbedAll = Callable[[], Tensor]
-"""Embeds the images for training, those not labelled -1, with the current network: -> ``[images, D]`` on the CPU."""
+EmbedAll = Callable[[nn.Module], Tensor]
+"""Embeds the images for training, those not labelled -1, by an embedder: -> ``[images, D]`` on the CPU, all workers."""
 
 
 class MethodParams(Record):
@@ -47,13 +48,14 @@ class Method(nn.Module, ABC):
     workers. ``groups`` is the number of groups in a global batch.
 
     Built as ``Kind(params, num_classes=, height=, width=, seed=)``: ``params`` is a ``params_type``, which reads the
-    method's block of params.yaml; height and width are those of the images, in pixels. ``supervision`` (supervised or
-    unsupervised) and ``cameras`` (what training does with camera labels) go into the stamp of its results.
+    method's block of params.yaml; height and width are those of the images, in pixels. ``supervision`` and ``cameras``
+    (what training does with camera labels) go into the stamp of its results. An unsupervised method is never shown
+    an identity: the labels that it gets are 0 for images to train on and -1 for all others, ``num_classes`` is 1.
     """
 
     params_type: ClassVar[type[MethodParams]]
-    supervision: ClassVar[str]
-    cameras: ClassVar[str]
+    supervision: ClassVar[Literal["supervised", "unsupervised"]]
+    cameras: str
     network: nn.Module
     groups: int
 
@@ -73,9 +75,30 @@ class Method(nn.Module, ABC):
         """
         raise ValueError(f"{cls.__name__}: there are no authors' weights to read; leave out --authors")
 
+    @classmethod
+    def sources(cls, params: Any) -> dict[str, str]:
+        """Returns the files of earlier stages that training by ``params`` reads: name -> path, as in params.yaml."""
+        return {}
+
+    def begin_training(self, cameras: np.ndarray, sources: Mapping[str, Path]) -> None:
+        """Takes in what training needs besides images, before its first epoch and before it goes on with a later one.
+
+        ``cameras`` is ``[N]``, for every row of the store; ``sources`` holds the files that were asked for.
+        """
+
     def notice(self, labels: np.ndarray) -> str:
-        """Returns a line that users should read before training on ``labels`` ``[N]``, or nothing."""
+        """Returns a line that users should read before training on an epoch's ``labels`` ``[images]``, or nothing."""
         return ""
+
+    @staticmethod
+    def label_quality(
+        labels: np.ndarray, before: np.ndarray | None, identities: np.ndarray, cameras: np.ndarray
+    ) -> dict[str, float]:
+        """Returns what is to be recorded of an epoch's ``labels`` ``[images]``, beside those of the epoch before.
+
+        It alone sees the true identities of a method that makes its own labels; being static, it can't pass them on.
+        """
+        return {}
 
     def begin_epoch(self, epoch: int, embed_all: EmbedAll, labels: np.ndarray) -> np.ndarray:
         """Returns the labels ``[N]`` of this epoch, -1 leaves an image out. Re-clustering lives here."""

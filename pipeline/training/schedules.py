@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 
 def warmup_cosine(
@@ -26,13 +27,40 @@ def warmup_cosine(
     ``fastreid/engine/hooks.py``, ``fastreid/solver/build.py``). Differs: a warm-up longer than the training is an
     error there (T_max <= 0); here the learning rate then just stays in its warm-up.
     """
-    done = epoch * steps_per_epoch + step
-    if done < warmup_steps:
-        progress = done / warmup_steps
-        return learning_rate * (warmup_factor * (1 - progress) + progress)
+    share = _warmup(epoch * steps_per_epoch + step, warmup_steps, warmup_factor)
+    if share < 1:
+        return learning_rate * share
     warmup_epochs = math.ceil(warmup_steps / steps_per_epoch)
     if epoch < warmup_epochs or epochs <= warmup_epochs:
         return learning_rate
     taken = epoch - warmup_epochs + (1 if warmup_epochs else 0)
     remaining = (1 + math.cos(math.pi * taken / (epochs - warmup_epochs))) / 2
     return final_learning_rate + (learning_rate - final_learning_rate) * remaining
+
+
+def warmup_milestones(
+    epoch: int,
+    step: int,
+    *,
+    steps_per_epoch: int,
+    learning_rate: float,
+    milestones: Sequence[int],
+    factor: float,
+    warmup_steps: int,
+    warmup_factor: float,
+) -> float:
+    """Returns the learning rate of ``step`` of ``epoch``, both from 0.
+
+    Linear warm-up as in ``warmup_cosine``, times ``factor`` for every milestone that is reached: the number of epochs
+    before a drop. Torch's ``StepLR(20)``, stepped after each epoch, has the milestones 20, 40, 60, ...
+    """
+    reached = sum(epoch >= milestone for milestone in milestones)
+    return learning_rate * factor**reached * _warmup(epoch * steps_per_epoch + step, warmup_steps, warmup_factor)
+
+
+def _warmup(done: int, warmup_steps: int, warmup_factor: float) -> float:
+    """Returns the share of the learning rate after ``done`` steps: 1 when the warm-up is over."""
+    if done >= warmup_steps:
+        return 1.0
+    progress = done / warmup_steps
+    return warmup_factor * (1 - progress) + progress

@@ -7,14 +7,17 @@ changes the order of sums of a resumed run on three workers and more), and no wr
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
 BUCKET_BYTES = 25 * 2**20
+
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,26 @@ class Workers:
                 f"the workers differ in {what} ({listed}): all machines need the same GPUs, and the same data and run "
                 "folders on a shared disk"
             )
+
+    def once(self, compute: Callable[[], Value]) -> Value:
+        """Returns what ``compute`` returns on the first worker, the only one that runs it.
+
+        Raises:
+            What it raised there, on every worker: else the others would wait for ever.
+        """
+        if self.size == 1:
+            return compute()
+        answer: list[tuple[Value | None, Exception | None]] = [(None, None)]
+        if self.is_first:
+            try:
+                answer = [(compute(), None)]
+            except Exception as error:
+                answer = [(None, error)]
+        dist.broadcast_object_list(answer, src=0)
+        value, failure = answer[0]
+        if failure is not None:
+            raise failure
+        return value  # type: ignore[return-value]
 
     def wait(self) -> None:
         """Returns once all workers are here."""

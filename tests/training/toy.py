@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from pipeline.data.loading import Loader
 from pipeline.data.samplers import identity_batches
 from pipeline.data.transforms import Augmentation, Erasing, RandomPatch
-from pipeline.training.loop import Trainer, TrainingParams
+from pipeline.training.loop import CosineDecay, Trainer, TrainingParams
 from pipeline.training.method import Method, StepOutput
 from pipeline.training.workers import Workers
 
@@ -21,6 +21,8 @@ CPU = torch.device("cpu")
 
 class Toy(Method):
     """A convolution, BatchNorm and a classifier, with a memory of class means as state without gradient."""
+
+    supervision = "supervised"
 
     def __init__(self, *, num_classes: int, groups: int, seed: int) -> None:
         super().__init__()
@@ -71,11 +73,11 @@ def make_trainer(
         erasing=Erasing(probability=0.5, area=(0.02, 0.33), aspect=(0.3, 3.3)),
     )  # fmt: skip
     params = TrainingParams(
-        epochs=epochs, learning_rate=learning_rate, final_learning_rate=1e-6, weight_decay=5e-4, warmup_steps=4,
-        warmup_factor=0.1, precision=precision, embedding_batch=16,
+        epochs=epochs, learning_rate=learning_rate, decay=CosineDecay(kind="cosine", final=1e-6), weight_decay=5e-4,
+        warmup_steps=4, warmup_factor=0.1, precision=precision, embedding_batch=16,
     )  # fmt: skip
     return kind(
-        name="toy", method=method, loader=Loader(images, np.ones(48), augmentation, device, dtype), labels=labels,
+        name="toy", method=method, loader=Loader(images, np.ones(48), augmentation, device, dtype), identities=labels,
         params=params, seed=5, precision=precision, device=device, workers=Workers.current(), run_folder=run_folder,
         meta={"name": "toy"}, report=report,
     )  # fmt: skip
