@@ -7,6 +7,8 @@ from pathlib import Path
 
 VARIABLE = "REID_DATA"
 RAW = Path("data/raw")
+UNPACKED = Path("data/unpacked")
+"""Where images go that lie in a file from which nothing else can read them."""
 
 
 def locate(name: str) -> Path:
@@ -14,7 +16,8 @@ def locate(name: str) -> Path:
 
     It is ``$REID_DATA_<NAME>``, else ``$REID_DATA/<name>``, else ``data/raw/<name>``.
 
-    ``name`` is the reader's module name, such as ``market1501``; in the variable it is in capitals.
+    ``name`` is the reader's module name, such as ``market1501``, or that of a block with somebody's own data; in the
+    variable it is in capitals.
     """
     if own := os.environ.get(f"{VARIABLE}_{name.upper()}"):
         return Path(own)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 LINE = re.compile(r"(\S.*?)\s+(\d+)")
@@ -26,6 +27,33 @@ def read_pairs(folder: Path, name: str, problems: list[str]) -> list[tuple[str, 
         else:
             found.append((match[1], int(match[2])))
     problems += wrong[:NAMED] + [f"{name}: {len(wrong) - NAMED:,} more lines are wrong"] * (len(wrong) > NAMED)
+    return found
+
+
+def read_named(
+    folder: Path, names: Sequence[str], pattern: re.Pattern[str], expected: str, problems: list[str]
+) -> list[tuple[str, str, re.Match[str]]]:
+    """Returns list, path and match of every line of the lists ``names``, which number identities alike.
+
+    The first group of ``pattern`` is the identity, as the path tells it; ``problems`` gets a line where a path does
+    not match (it says what was ``expected``), and where a label and an identity do not stand for each other.
+    """
+    found = []
+    identity_of: dict[int, str] = {}
+    label_of: dict[str, int] = {}
+    for name in names:
+        for path, label in read_pairs(folder, name, problems):
+            match = pattern.fullmatch(path)
+            if match is None:
+                problems.append(f"{name}: {path}: not named as {expected}")
+                continue
+            before = (identity_of.setdefault(label, match[1]), label_of.setdefault(match[1], label))
+            if before != (match[1], label):
+                problems.append(
+                    f"{name}: {path}: listed as {label}, but before that {label} was identity {before[0]} "
+                    f"and {match[1]} was listed as {before[1]}"
+                )
+            found.append((name, path, match))
     return found
 
 
