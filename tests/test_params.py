@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from pipeline import config
+from pipeline.data import readers
 from pipeline.data.prepare import PrepareParams
 from pipeline.jobs.resources import ResourcesParams
 from pipeline.methods.registry import find
@@ -18,7 +19,13 @@ TREE = config.load(Path(__file__).parents[1] / "params.yaml")
 
 @pytest.mark.parametrize("name", TREE["prepare"])
 def test_every_data_set_can_be_read(name):
-    config.parse(PrepareParams, TREE["prepare"][name], f"prepare.{name}")
+    params = config.parse(PrepareParams, TREE["prepare"][name], f"prepare.{name}")
+    config.parse(readers.find(params.reader).Settings, params.settings, f"prepare.{name}.settings")
+
+
+def test_every_data_set_has_an_experiment():
+    used = {TREE["prepare"][experiment["data"]]["reader"] for experiment in TREE["experiments"].values()}
+    assert used == set(readers.READERS) - {"image_list"}, "my_people stands for both ways to give your own"
 
 
 @pytest.mark.parametrize("name", TREE["experiments"])
