@@ -22,32 +22,34 @@ class Batch:
     """One group of images.
 
     ``images``: ``[B, 3, H, W]`` normalised. ``labels``: ``[B]`` int64, contiguous training labels from 0.
-    ``cameras``: ``[B]`` int64. ``rows``: ``[B]`` int64, rows of the store.
+    ``is_infrared``: ``[B]`` bool. ``rows``: ``[B]`` int64, rows of the store.
     """
 
     images: Tensor
     labels: Tensor
-    cameras: Tensor
+    is_infrared: Tensor
     rows: Tensor
 
 
 class Loader:
     """Turns rows of the store into batches on a device. No decoding, no worker processes, no state.
 
-    ``images`` is ``[N, H, W, 3]`` uint8 (the store's memory map), ``cameras`` ``[N]``. ``augmentation`` None
-    leaves the images as they are; ``dtype`` is the floating type of the batches.
+    ``images`` is ``[N, H, W, 3]`` uint8 (the store's memory map), ``cameras`` and ``is_infrared`` ``[N]``.
+    ``augmentation`` None leaves the images as they are; ``dtype`` is the floating type of the batches.
     """
 
     def __init__(
         self,
         images: np.ndarray,
         cameras: np.ndarray,
+        is_infrared: np.ndarray,
         augmentation: Augmentation | None,
         device: torch.device,
         dtype: torch.dtype,
     ) -> None:
         self.images = images
-        self.cameras = torch.as_tensor(np.array(cameras, dtype=np.int64))
+        self.cameras = np.asarray(cameras, dtype=np.int64)
+        self.is_infrared = torch.from_numpy(np.array(is_infrared, dtype=bool))
         self.augmentation = augmentation
         self.device = device
         self.dtype = dtype
@@ -65,13 +67,17 @@ class Loader:
         return Batch(
             images=normalize(images, self.dtype),
             labels=torch.from_numpy(np.asarray(labels[rows], dtype=np.int64)).to(self.device),
-            cameras=self.cameras[torch.from_numpy(rows)].to(self.device),
+            is_infrared=self.modalities(rows),
             rows=torch.from_numpy(rows).to(self.device),
         )
 
     def plain(self, rows: np.ndarray) -> Tensor:
         """Returns the images of ``rows`` normalised and not augmented, ``[B, 3, H, W]``, for embedding."""
         return normalize(self._gather(rows), self.dtype)
+
+    def modalities(self, rows: np.ndarray) -> Tensor:
+        """Returns which images of ``rows`` are infrared, ``[B]`` bool."""
+        return self.is_infrared[torch.from_numpy(rows)].to(self.device)
 
     def _gather(self, rows: np.ndarray) -> Tensor:
         """Returns the images of ``rows`` on the device, ``[B, 3, H, W]`` uint8."""

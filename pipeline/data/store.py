@@ -73,7 +73,8 @@ class ImageStore:
     """A packed data set, opened read-only.
 
     ``table``: one row per image. ``images``: ``[N, H, W, 3]`` uint8, memory-mapped, so that the processes of
-    a machine share its pages. ``meta``: ``height``, ``width``, ``counts``, ``fingerprint``.
+    a machine share its pages. ``cameras`` (int64) and ``is_infrared`` (bool): ``[N]``.
+    ``meta``: ``height``, ``width``, ``counts``, ``fingerprint``.
 
     Raises:
         ValueError: when a file is missing or the three of them do not belong together.
@@ -86,6 +87,8 @@ class ImageStore:
         self.table: pd.DataFrame = image_table.read(folder / TABLE_FILE)
         self.meta: dict[str, Any] = json.loads((folder / META_FILE).read_text())
         self.images: np.ndarray = _open_array(folder / IMAGES_FILE)
+        self.cameras = self.table["camera_id"].to_numpy()
+        self.is_infrared = (self.table["modality"] == "infrared").to_numpy()
         expected = (len(self.table), self.meta["height"], self.meta["width"], 3)
         if self.images.shape != expected or self.images.dtype != np.uint8:
             raise ValueError(

@@ -7,7 +7,6 @@ from typing import Literal
 
 import numpy as np
 import torch
-from torch import nn
 
 from pipeline.data.loading import Batch
 from pipeline.data.samplers import identity_batches, report
@@ -77,6 +76,6 @@ class Baseline(Method):
             loss = torch.stack(list(terms.values())).sum()
         return StepOutput(loss, {name: term.detach() for name, term in terms.items()})
 
-    def embedder(self) -> nn.Module:
+    def embedder(self) -> Embedder:
         """Returns images -> embeddings after the neck."""
         return Embedder(self.network, self.network.embed)

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from pipeline.data.loading import Batch
 from pipeline.data.samplers import identity_batches, report
@@ -143,6 +143,6 @@ class MDPR(Method):
             )
         return terms
 
-    def embedder(self) -> nn.Module:
+    def embedder(self) -> Embedder:
         """Returns images -> the embeddings of ``features`` side by side."""
         return Embedder(self.network, partial(self.network.embed, features=self.params.features))

@@ -10,7 +10,6 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 import torch
-from torch import nn
 
 from pipeline.config import Record, parse
 from pipeline.data.loading import Loader
@@ -18,6 +17,7 @@ from pipeline.data.store import ImageStore
 from pipeline.evaluation.ranking import Ranking, rank_embeddings
 from pipeline.evaluation.stamp import Protocol, Recipe, Result, market_protocol, write_result
 from pipeline.models import weights
+from pipeline.models.embedder import Embedder
 from pipeline.training.checkpoint import Checkpoint
 from pipeline.training.embed import embed
 from pipeline.training.experiment import ExperimentParams, build_method
@@ -47,7 +47,7 @@ class Model:
     name: str
     method: str
     seed: int
-    embedder: nn.Module
+    embedder: Embedder
     recipe: Mapping[str, Any]
 
 
@@ -123,7 +123,7 @@ def embed_test(model: Model, store: ImageStore, rows: np.ndarray, params: Evalua
     """Returns the embeddings of ``rows``, float32 ``[len(rows), D]``, computed on a GPU where there is one."""
     use_plain_float32()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    loader = Loader(store.images, store.table["camera_id"].to_numpy(), None, device=device, dtype=torch.float32)
+    loader = Loader(store.images, store.cameras, store.is_infrared, None, device=device, dtype=torch.float32)
     return embed(
         model.embedder.to(device, torch.float32),
         loader,

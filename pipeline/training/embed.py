@@ -10,12 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.data.loading import Loader
+from pipeline.models.embedder import Embedder
 from pipeline.training.workers import Workers
 
 
 @torch.no_grad()
 def embed(
-    embedder: nn.Module,
+    embedder: Embedder,
     loader: Loader,
     rows: np.ndarray,
     *,
@@ -31,7 +32,7 @@ def embed(
     batches = [rows[start : start + batch_size] for start in range(0, len(rows), batch_size)]
     own = batches[workers.rank :: workers.size]
     with _evaluating(embedder):
-        parts = [_embed_batch(embedder, loader.plain(batch), flip) for batch in own]
+        parts = [_embed_batch(embedder, loader.plain(batch), loader.modalities(batch), flip) for batch in own]
     if workers.size == 1:
         return torch.cat(parts)
     return _deal_back(parts, [len(batch) for batch in batches], workers)
@@ -49,10 +50,10 @@ def _evaluating(module: nn.Module) -> Iterator[None]:
             layer.training = was_training
 
 
-def _embed_batch(embedder: nn.Module, images: Tensor, flip: bool) -> Tensor:
-    embeddings = embedder(images)
+def _embed_batch(embedder: Embedder, images: Tensor, is_infrared: Tensor, flip: bool) -> Tensor:
+    embeddings = embedder(images, is_infrared)
     if flip:
-        embeddings = embeddings + embedder(images.flip(-1))
+        embeddings = embeddings + embedder(images.flip(-1), is_infrared)
     return embeddings.cpu()
 
 

@@ -135,7 +135,8 @@ def run(job: Job, report: Report, device: torch.device) -> list[dict[str, float]
     method.to(device=device, dtype=dtype)
     loader = Loader(
         store.images,
-        store.table["camera_id"].to_numpy(),
+        store.cameras,
+        store.is_infrared,
         Augmentation(seed=params.seed, **dict(params.augmentation)),
         device=device,
         dtype=dtype,

@@ -10,10 +10,11 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 
 from pipeline.config import Record
 from pipeline.data.loading import Batch, Loader, prefetched
+from pipeline.models.embedder import Embedder
 from pipeline.training import checkpoint
 from pipeline.training.embed import embed
 from pipeline.training.groups import batch_statistics_of, owned_groups
@@ -148,7 +149,7 @@ class Trainer:
             progress.say(notice)
         if not self.workers.is_first:
             return {}
-        cameras = self.loader.cameras.numpy()[self.images]
+        cameras = self.loader.cameras[self.images]
         return self.method.label_quality(self.drawn, before, self.identities[self.images], cameras)
 
     def _loaded(self, batches: list[np.ndarray], labels: np.ndarray, epoch: int) -> Iterator[list[Batch]]:
@@ -223,7 +224,7 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
 
-    def _embed_all(self, embedder: nn.Module) -> Tensor:
+    def _embed_all(self, embedder: Embedder) -> Tensor:
         return embed(
             embedder,
             self.loader,

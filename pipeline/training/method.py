@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from pipeline.config import Record
 from pipeline.data.loading import Batch
 from pipeline.data.samplers import BatchParams
+from pipeline.models.embedder import Embedder
 
 
 @dataclass
@@ -30,7 +31,7 @@ class StepOutput:
     shared: dict[str, Tensor] = field(default_factory=dict)
 
 
-EmbedAll = Callable[[nn.Module], Tensor]
+EmbedAll = Callable[[Embedder], Tensor]
 """Embeds the images for training, those not labelled -1, by an embedder: -> ``[images, D]`` on the CPU, all workers."""
 
 
@@ -115,5 +116,5 @@ class Method(nn.Module, ABC):
         """
 
     @abstractmethod
-    def embedder(self) -> nn.Module:
-        """Returns images ``[B, 3, H, W]`` (normalised) -> embeddings ``[B, D]``, as evaluation uses it."""
+    def embedder(self) -> Embedder:
+        """Returns images -> embeddings, as evaluation uses it."""

@@ -11,6 +11,7 @@ from pipeline.data.transforms import Augmentation, ColourJitter, Erasing, Random
 
 LABELS = np.repeat(np.arange(8), 5)
 CAMERAS = np.arange(40) % 6 + 1
+IS_INFRARED = CAMERAS % 3 == 0
 IMAGES = np.random.default_rng(0).integers(0, 256, (40, 32, 16, 3), dtype=np.uint8)
 
 
@@ -24,7 +25,7 @@ def loader(patch: bool, dtype: torch.dtype = torch.float64) -> Loader:
         erasing=Erasing(probability=0.5, area=(0.02, 0.33), aspect=(0.3, 3.3)),
         patch=RandomPatch(probability=0.5, area=(0.01, 0.5), aspect=(0.1, 10.0), flip=0.5) if patch else None,
     )
-    return Loader(IMAGES, CAMERAS, augmentation, torch.device("cpu"), dtype)
+    return Loader(IMAGES, CAMERAS, IS_INFRARED, augmentation, torch.device("cpu"), dtype)
 
 
 def steps() -> list[np.ndarray]:
@@ -59,7 +60,7 @@ def test_a_batch_says_of_every_image_what_it_is() -> None:
     assert batch.images.shape == (3, 3, 32, 16)
     assert batch.images.dtype == torch.float32
     assert batch.labels.tolist() == LABELS[rows].tolist()
-    assert batch.cameras.tolist() == CAMERAS[rows].tolist()
+    assert batch.is_infrared.tolist() == IS_INFRARED[rows].tolist()
     assert batch.rows.tolist() == rows.tolist()
 
 

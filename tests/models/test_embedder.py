@@ -20,6 +20,13 @@ def test_embeddings_are_those_of_the_networks_own_method():
     assert torch.equal(Embedder(network, network.embed)(images), network.embed(images))
 
 
+def test_a_network_of_two_streams_is_told_the_modality():
+    network = Network().eval()
+    images, is_infrared = torch.ones(2, 3), torch.tensor([False, True])
+    embedder = Embedder(network, lambda images, side: images + side[:, None], by_modality=True)
+    assert embedder(images, is_infrared).tolist() == [[1, 1, 1], [2, 2, 2]]
+
+
 def test_mode_and_type_of_the_network_follow():
     network = Network()
     embedder = Embedder(network, network.embed)

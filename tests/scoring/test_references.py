@@ -88,7 +88,7 @@ def test_untrained_is_the_network_as_its_seed_fills_it(store, pretrained, tmp_pa
     found, fresh = pretrained
     next(networks(store, found, Baseline, EVALUATION, tmp_path))
     fresh.network.eval()
-    loader = Loader(store.images, np.ones(len(store.table)), None, torch.device("cpu"), torch.float32)
+    loader = Loader(store.images, store.cameras, store.is_infrared, None, torch.device("cpu"), torch.float32)
     with torch.no_grad():
         expected = fresh.embedder()(loader.plain(scoring.test_rows(store)))
     np.testing.assert_allclose(np.load(tmp_path / "untrained" / "embeddings.npy"), expected, rtol=1e-5, atol=1e-6)

@@ -24,7 +24,7 @@ def network():
 @pytest.fixture
 def loader():
     images, _ = make_data()
-    return Loader(images, np.ones(48), None, CPU, torch.float32)
+    return Loader(images, np.ones(48), np.zeros(48), None, CPU, torch.float32)
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def dealt(network, loader, monkeypatch):
                 shares[:] = there
 
             monkeypatch.setattr(torch.distributed, "all_gather_object", exchange)
-            return embed(network, loader, ROWS, workers=Workers(rank, size), **how)
+            return embed(Embedder(network, network.forward), loader, ROWS, workers=Workers(rank, size), **how)
 
         for rank in range(size - 1):  # before the last one, others' parts are not there yet
             with suppress(TypeError):
@@ -52,7 +52,7 @@ def dealt(network, loader, monkeypatch):
 
 
 def test_embeddings_stand_in_the_order_of_the_rows(network, loader):
-    found = embed(network, loader, ROWS, batch_size=16, workers=ALONE)
+    found = embed(Embedder(network, network.forward), loader, ROWS, batch_size=16, workers=ALONE)
     network.eval()
     with torch.no_grad():
         expected = torch.cat([network(loader.plain(ROWS[start : start + 16])) for start in (0, 16, 32)])
@@ -63,13 +63,13 @@ def test_embeddings_stand_in_the_order_of_the_rows(network, loader):
 @pytest.mark.parametrize("size", [2, 3, 5])
 @pytest.mark.parametrize("flip", [False, True])
 def test_any_number_of_workers_gets_the_same_bits(network, loader, dealt, size, flip):
-    alone = embed(network, loader, ROWS, batch_size=16, workers=ALONE, flip=flip)
+    alone = embed(Embedder(network, network.forward), loader, ROWS, batch_size=16, workers=ALONE, flip=flip)
     assert all(torch.equal(own, alone) for own in dealt(size, batch_size=16, flip=flip))
 
 
 def test_the_mirrored_images_are_added(network, loader):
-    plain = embed(network, loader, ROWS, batch_size=43, workers=ALONE)
-    both = embed(network, loader, ROWS, batch_size=43, workers=ALONE, flip=True)
+    plain = embed(Embedder(network, network.forward), loader, ROWS, batch_size=43, workers=ALONE)
+    both = embed(Embedder(network, network.forward), loader, ROWS, batch_size=43, workers=ALONE, flip=True)
     network.eval()
     with torch.no_grad():
         torch.testing.assert_close(both - plain, network(loader.plain(ROWS).flip(-1)))
@@ -93,5 +93,5 @@ def test_modes_are_put_back_after_an_error_too(loader):
 
     module = Broken().train()
     with pytest.raises(ValueError, match="no embedding"):
-        embed(module, loader, ROWS, batch_size=16, workers=ALONE)
+        embed(Embedder(module, module.forward), loader, ROWS, batch_size=16, workers=ALONE)
     assert module.training

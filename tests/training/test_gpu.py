@@ -36,10 +36,9 @@ def test_training_lowers_the_loss_and_resumes(precision, tmp_path):
 
 def test_embeddings_are_those_of_the_cpu():
     images, _ = make_data()
-    network = Toy(num_classes=6, groups=1, seed=0).network
-    both = [
-        embed(network.to(device), Loader(images, np.ones(48), None, device, torch.float32), np.arange(48),
-              batch_size=16, workers=Workers(0, 1))
-        for device in (CPU, GPU)
-    ]  # fmt: skip
+    embedder = Toy(num_classes=6, groups=1, seed=0).embedder()
+    both = []
+    for device in (CPU, GPU):
+        loader = Loader(images, np.ones(48), np.zeros(48), None, device, torch.float32)
+        both.append(embed(embedder.to(device), loader, np.arange(48), batch_size=16, workers=Workers(0, 1)))
     torch.testing.assert_close(both[0], both[1], rtol=1e-4, atol=1e-5)

@@ -36,8 +36,8 @@ def _talk(rank, folder):
     joined = here.join(torch.full((2, 3), rank))
     torch.manual_seed(0)
     images, _ = make_data()
-    embedder = Toy(num_classes=6, groups=1, seed=0).network
-    loader = Loader(images, np.ones(48), None, CPU, torch.float32)
+    embedder = Toy(num_classes=6, groups=1, seed=0).embedder()
+    loader = Loader(images, np.ones(48), np.zeros(48), None, CPU, torch.float32)
     embedded = embed(embedder, loader, np.arange(48), batch_size=8, workers=here)
     heard = {"rank": here.rank, "size": here.size, "is_first": here.is_first, "joined": joined, "embedded": embedded}
     here.agree("the epoch", 3)
@@ -92,8 +92,8 @@ def test_parts_are_joined_in_the_order_of_ranks(heard):
 def test_embeddings_are_dealt_back_to_every_worker_bit_by_bit(heard):
     torch.manual_seed(0)
     images, _ = make_data()
-    embedder = Toy(num_classes=6, groups=1, seed=0).network
-    loader = Loader(images, np.ones(48), None, CPU, torch.float32)
+    embedder = Toy(num_classes=6, groups=1, seed=0).embedder()
+    loader = Loader(images, np.ones(48), np.zeros(48), None, CPU, torch.float32)
     alone = embed(embedder, loader, np.arange(48), batch_size=8, workers=Workers(0, 1))
     assert all(torch.equal(one["embedded"], alone) for one in heard)
 

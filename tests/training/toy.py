@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from pipeline.data.loading import Loader
 from pipeline.data.samplers import identity_batches
 from pipeline.data.transforms import Augmentation, Erasing, RandomPatch
+from pipeline.models.embedder import Embedder
 from pipeline.training.loop import CosineDecay, Trainer, TrainingParams
 from pipeline.training.method import Method, StepOutput
 from pipeline.training.workers import Workers
@@ -49,7 +50,7 @@ class Toy(Method):
             self.memory[label] = 0.9 * self.memory[label] + 0.1 * logits
 
     def embedder(self):
-        return self.network
+        return Embedder(self.network, self.network.forward)
 
 
 def make_data(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -77,7 +78,7 @@ def make_trainer(
         warmup_steps=4, warmup_factor=0.1, precision=precision, embedding_batch=16,
     )  # fmt: skip
     return kind(
-        name="toy", method=method, loader=Loader(images, np.ones(48), augmentation, device, dtype), identities=labels,
-        params=params, seed=5, precision=precision, device=device, workers=Workers.current(), run_folder=run_folder,
+        name="toy", method=method, identities=labels,
+        loader=Loader(images, np.ones(48), np.zeros(48), augmentation, device, dtype), params=params, seed=5, precision=precision, device=device, workers=Workers.current(), run_folder=run_folder,
         meta={"name": "toy"}, report=report,
     )  # fmt: skip
