@@ -130,7 +130,7 @@ def run(job: Job, report: Report, device: torch.device) -> list[dict[str, float]
     method = build_method(job.method, params, f"experiments.{job.name}", store, job.meta["num_classes"])
     if workers.is_first:
         weights.start(cast(weights.HasBackbone, method.network), job.start)
-    method.begin_training(store.table["camera_id"].to_numpy(), job.sources)
+    method.begin_training(store.cameras, store.is_infrared, job.sources)
     dtype = storage_dtype(precision)
     method.to(device=device, dtype=dtype)
     loader = Loader(

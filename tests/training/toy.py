@@ -79,6 +79,7 @@ def make_trainer(
     )  # fmt: skip
     return kind(
         name="toy", method=method, identities=labels,
-        loader=Loader(images, np.ones(48), np.zeros(48), augmentation, device, dtype), params=params, seed=5, precision=precision, device=device, workers=Workers.current(), run_folder=run_folder,
+        loader=Loader(images, np.ones(48), np.zeros(48), augmentation, device, dtype), params=params,
+        seed=5, precision=precision, device=device, workers=Workers.current(), run_folder=run_folder,
         meta={"name": "toy"}, report=report,
     )  # fmt: skip
