@@ -17,10 +17,10 @@ from typing import Any, Literal
 import h5py
 import numpy as np
 from PIL import Image
-from scipy.io import loadmat
 
 from pipeline.config import Record
 from pipeline.data.layouts.folders import check_parts, files
+from pipeline.data.layouts.matlab import read_variables
 from pipeline.data.listing import Listing
 from pipeline.data.location import UNPACKED, advice
 from pipeline.data.progress import in_threads
@@ -65,19 +65,17 @@ def list_images(folder: Path, *, boxes: str) -> Listing:
     place = f"images_{boxes}"
     source = folder if files(folder / place) else _unpack(folder, boxes)
     entries, problems = _entries(folder / protocol, place)
-    return Listing(f"cuhk03_{boxes}", source, entries, num_cameras=2, published=PUBLISHED[boxes], problems=problems)
+    return Listing(f"cuhk03_np_{boxes}", source, entries, num_cameras=2, published=PUBLISHED[boxes], problems=problems)
 
 
 def _entries(file: Path, place: str) -> tuple[list[Entry], list[str]]:
     """Returns the images of a protocol's file, and what is wrong."""
     try:
-        found = {key: value.ravel() for key, value in loadmat(file).items() if isinstance(value, np.ndarray)}
-        names, labels = [str(np.ravel(name)[0]) for name in found["filelist"]], found["labels"].astype(int)
-        rows = {role: found[key].astype(int) for role, key in ROLES.items()}
-    except (KeyError, IndexError, OSError, ValueError, NotImplementedError) as error:
-        raise DataError(
-            file, [f"not a file of the new protocol, which has filelist, labels, train_idx ({error})"]
-        ) from None
+        filelist, labels, *lists = read_variables(file, ["filelist", "labels", *ROLES.values()])
+    except ValueError as error:
+        raise DataError(file, [f"not the new protocol: {error}"]) from None
+    names, labels = [str(np.ravel(name)[0]) for name in filelist.ravel()], labels.ravel().astype(int)
+    rows = {role: numbers.ravel().astype(int) for role, numbers in zip(ROLES, lists, strict=True)}
     entries, problems = [], []
     if len(names) != len(labels):
         raise DataError(file, [f"{len(names)} names for {len(labels)} labels"])

@@ -52,10 +52,12 @@ def list_images(folder: Path, *, train_share: float, seed: int, camera: str | No
             problems.append(f"{path}: in no identity's folder")
         elif Path(path).suffix.lower() not in FORMATS:
             problems.append(f"{path}: named as none of {', '.join(FORMATS)}")
-        elif pattern and not match:
-            problems.append(f"{path}: tells no camera, by settings.camera: {camera}")
+        elif pattern and not (match and match[1].isdecimal()):
+            problems.append(f"{path}: tells no number of a camera, by settings.camera: {camera}")
         else:
             found.setdefault(identity, []).append((path, int(match[1]) if match else NO_CAMERA))
+    if not found:
+        return own_listing(folder, [], problems)
     train = draw_train(found, share=train_share, seed=seed)
     entries = [
         Entry(path, person, number, "visible", "train" if identity in train else "test")

@@ -47,7 +47,10 @@ def list_images(folder: Path, *, train_share: float, seed: int) -> Listing:
     file = next((folder / name for name in FILES if (folder / name).is_file()), None)
     if file is None:
         raise DataError(folder, [f"expected {' or '.join(FILES)} in it. {ADVICE}"])
-    table = pd.read_parquet(file) if file.suffix == ".parquet" else pd.read_csv(file)
+    try:
+        table = pd.read_parquet(file) if file.suffix == ".parquet" else pd.read_csv(file)
+    except (OSError, ValueError) as error:
+        raise DataError(file, [f"no table, truncated or damaged ({error})"]) from None
     if wrong := [*_wrong_columns(table), *_wrong_values(table)]:
         raise DataError(file, wrong)
     roles = table["role"] if "role" in table else _roles(table, train_share, seed)
@@ -76,10 +79,14 @@ def _wrong_values(table: pd.DataFrame) -> Iterator[str]:
             yield f"column {name}: empty in {empty}"
         elif name in NUMBERS and not pd.api.types.is_integer_dtype(values):
             yield f"column {name}: expected whole numbers, got for example {values.iloc[0]!r}"
+        elif name == "person_id" and (below := _rows(values < 0)):
+            yield f"column person_id: below 0 in {below}; junk has no place in the table"
     if "path" in table and (outside := _rows(~table["path"].astype(str).map(is_inside))):
         yield f"column path: leads out of the folder in {outside}"
     if "split" in table and (other := _rows(~table["split"].isin(["train", "test"]))):
         yield f"column split: neither train nor test in {other}"
+    if "role" in table and (other := _rows(~table["role"].isin(SPLIT_OF_ROLE))):
+        yield f"column role: none of {', '.join(SPLIT_OF_ROLE)} in {other}"
     if {"split", "role"} <= set(table) and (other := _rows(table["role"].map(SPLIT_OF_ROLE) != table["split"])):
         yield f"column role: does not go with split in {other}"
 

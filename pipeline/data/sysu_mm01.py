@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from scipy.io import loadmat
 
 from pipeline.config import Record
 from pipeline.data.layouts.folders import check_parts, files
 from pipeline.data.layouts.lists import read_ids
+from pipeline.data.layouts.matlab import read_variables
 from pipeline.data.listing import Listing
 from pipeline.data.location import advice
 from pipeline.data.table import Counts, Entry
@@ -96,9 +96,9 @@ def _draws(folder: Path, entries: Sequence[Entry], problems: list[str]) -> tuple
         if entry.role == "gallery":
             gallery.setdefault((entry.camera_id, entry.person_id), []).append(entry.path)
     try:
-        permutations = loadmat(folder / DRAWS)["rand_perm_cam"]
-    except (KeyError, OSError, ValueError, NotImplementedError) as error:
-        problems.append(f"{DRAWS}: not the file of permutations that comes with the data set ({error})")
+        (permutations,) = read_variables(folder / DRAWS, ["rand_perm_cam"])
+    except ValueError as error:
+        problems.append(f"{DRAWS}: {error}")
         return None, []
     return pd.DataFrame(_rows(permutations, gallery, problems), columns=["trial", "path", "place"]), []
 

@@ -1,6 +1,7 @@
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from pipeline.config import load, parse
@@ -10,6 +11,7 @@ from pipeline.data.prepare import PrepareParams, prepare
 from pipeline.data.store import ImageStore
 from pipeline.data.table import Counts, DataError
 from pipeline.tables.published import read_published
+from tests.data import tiny_sets
 
 BLOCK: dict[str, Any] = {
     "reader": "market1501",
@@ -89,6 +91,38 @@ def test_a_generated_world_is_rendered_read_and_marked_as_generated() -> None:
     assert store.meta["counts"]["train_images"] == 5
     assert (table["person_id"] == 0).sum() == 1
     assert len(table) == 5 + 8 + 1, "junk is left out"
+
+
+def test_a_store_says_by_which_protocol_its_queries_are_answered_and_holds_the_makers_draws(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tiny_sets.sysu_mm01(project)
+    monkeypatch.setenv("REID_DATA_SYSU_MM01", str(folder))
+    given = params(reader="sysu_mm01", settings={"validation": True})
+    _, notes = prepare("small", given, Path("out"))
+    meta = ImageStore(Path("out")).meta
+    assert (meta["protocol"], meta["settings"]) == ("sysu_mm01", {"validation": True})
+    assert meta["notes"] == notes
+    assert "rand_perm_cam.mat is not there" in notes[0]
+    assert not Path("out/draws.parquet").exists()
+    tiny_sets.sysu_draws(folder)
+    assert prepare("small", given, Path("out"))[1] == []
+    store = ImageStore(Path("out"))
+    draws = pd.read_parquet("out/draws.parquet")
+    assert set(draws["path"]) == set(store.table.loc[store.table["role"] == "gallery", "path"])
+
+
+def test_own_data_lie_under_the_name_of_their_block(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = params(reader="folder", settings={"train_share": 0.5, "seed": 1, "camera": None})
+    tiny_sets.people_folder(project / "data" / "raw")
+    table, _ = prepare("my_people", own, Path("out"))
+    meta = ImageStore(Path("out")).meta
+    assert (len(table), meta["name"], meta["protocol"]) == (24, "my_people", "no_cameras")
+    (project / "data" / "raw" / "my_people").rename(project / "elsewhere")
+    monkeypatch.setenv("REID_DATA_MY_PEOPLE", str(project / "elsewhere"))
+    assert prepare("my_people", own, Path("out"))[0].equals(table)
+    with pytest.raises(ValueError, match="published_counts: nobody has published counts of elsewhere; set it to false"):
+        prepare("my_people", own.model_copy(update={"published_counts": True}), Path("out"))
 
 
 def test_settings_of_another_reader_are_named() -> None:

@@ -1,0 +1,52 @@
+from pathlib import Path
+
+import pytest
+
+from pipeline.data.listing import tabulate
+from pipeline.data.regdb import list_images
+from pipeline.data.table import DataError
+from tests.data import tiny_sets
+
+
+def test_each_split_trains_on_its_own_identities_and_both_directions_can_be_searched(tmp_path: Path) -> None:
+    folder = tiny_sets.regdb(tmp_path)
+    for trial, train in tiny_sets.REGDB_TRAIN.items():
+        table, _ = tabulate(list_images(folder, trial=trial), is_whole=False)
+        assert set(table.loc[table["role"] == "train", "person_id"]) == {person + 1 for person in train}
+        test = table[table["split"] == "test"]
+        assert test.groupby("modality")["role"].agg(set).to_dict() == {"infrared": {"query"}, "visible": {"gallery"}}
+        assert test.groupby("modality")["camera_id"].agg(set).to_dict() == {"infrared": {2}, "visible": {1}}
+        assert test.groupby("modality")["person_id"].agg(set).tolist()[0] == set(test["person_id"])
+
+
+@pytest.mark.parametrize("trial", [0, 11])
+def test_there_are_ten_splits(trial: int, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=rf"settings\.trial: expected one of the splits 1 to 10, got {trial}"):
+        list_images(tiny_sets.regdb(tmp_path), trial=trial)
+
+
+def test_lists_of_two_splits_show_the_identities_that_they_share(tmp_path: Path) -> None:
+    folder = tiny_sets.regdb(tmp_path)
+    for kind in ("visible", "thermal"):
+        (folder / "idx" / f"test_{kind}_2.txt").replace(folder / "idx" / f"test_{kind}_1.txt")
+    with pytest.raises(DataError) as error:
+        tabulate(list_images(folder, trial=1), is_whole=False)
+    assert any("person_id 286 is in both train and test" in line for line in error.value.problems)
+
+
+def test_a_label_that_stands_for_two_identities_is_named(tmp_path: Path) -> None:
+    folder = tiny_sets.regdb(tmp_path)
+    name = folder / "idx" / "train_thermal_1.txt"
+    name.write_text(name.read_text().replace(" 0\n", " 1\n"))
+    problems = list_images(folder, trial=1).problems
+    assert "idx/train_thermal_1.txt: Thermal/285/" in problems[0]
+    assert "listed as 1, but before that 1 was identity 117 and 285 was listed as 0" in problems[0]
+
+
+def test_a_png_under_another_name_is_named(tmp_path: Path) -> None:
+    folder = tiny_sets.regdb(tmp_path)
+    listing = list_images(folder, trial=1)
+    png = tiny_sets.image(tmp_path / "other.png")
+    png.replace(folder / listing.entries[0].path)
+    with pytest.raises(DataError, match=r"named \.bmp but holds a PNG image"):
+        tabulate(listing, is_whole=False)
