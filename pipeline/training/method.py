@@ -84,7 +84,8 @@ class Method(nn.Module, ABC):
     def begin_training(self, cameras: np.ndarray, is_infrared: np.ndarray, sources: Mapping[str, Path]) -> None:
         """Takes in what training needs besides images, before its first epoch and before it goes on with a later one.
 
-        ``cameras`` and ``is_infrared`` are ``[N]``, for every row of the store; ``sources`` holds the files that were asked for.
+        ``cameras`` and ``is_infrared`` are ``[N]``, for every row of the store; ``sources`` holds the files that were
+        asked for.
         """
 
     def notice(self, labels: np.ndarray) -> str:
