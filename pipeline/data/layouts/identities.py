@@ -54,15 +54,17 @@ def with_queries(entries: Sequence[Entry]) -> list[Entry]:
 def own_listing(folder: Path, entries: Sequence[Entry], problems: Sequence[str]) -> Listing:
     """Returns the listing of somebody's own images; one known camera is a problem, no known camera is none."""
     cameras = {entry.camera_id for entry in entries}
-    lone = (
-        f"every image is by camera {min(cameras)}, and a query is answered by other cameras only: "
+    lone = [
+        f"every image is by camera {camera}, and a query is answered by other cameras only: "
         "leave the cameras out, or tell them apart"
-    )
+        for camera in cameras
+        if len(cameras) == 1 and camera != NO_CAMERA
+    ]
     return Listing(
         folder.name,
         folder,
         entries,
         num_cameras=max(cameras, default=NO_CAMERA),
         protocol="no_cameras" if cameras <= {NO_CAMERA} else "market",
-        problems=[*problems, *[lone] * (len(cameras) == 1 and NO_CAMERA not in cameras)],
+        problems=[*problems, *lone],
     )
