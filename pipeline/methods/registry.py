@@ -9,6 +9,8 @@ from pipeline.training.method import Method
 METHODS = {
     "baseline": "pipeline.methods.baseline:Baseline",
     "mdpr": "pipeline.methods.mdpr:MDPR",
+    "smmd": "pipeline.methods.smmd:SMMD",
+    "two_stream": "pipeline.methods.smmd:TwoStream",
 }
 
 

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 import torch
 
+from pipeline.data.loading import Batch
 from pipeline.losses.weighted_triplet import WeightedTripletLoss
+from pipeline.methods.smmd import TwoStream, TwoStreamParams
 from pipeline.models.agw_names import agw_from_authors
 from pipeline.models.pooling import AveragePool
-from pipeline.models.resnet import ResNet
-from pipeline.models.two_stream import TwoStreamNetwork
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 REFERENCE = json.loads((GOLDEN / "agw_network_r50.json").read_text())
@@ -41,12 +41,28 @@ def images(rules):
     return torch.cat(sides)
 
 
+AGW = TwoStreamParams.model_validate(
+    {
+        "backbone": {"depth": 50, "width": 1.0, "ibn": False, "last_stride": 1, "stem_pool": "padded"},
+        "pooling": "gem",
+        "non_local": (0, 2, 3, 0),
+        "smoothing": 0.0,
+        "triplet_margin": None,
+        "batch": {"groups": 1, "identities": 2, "images": 2},
+    }
+)
+
+
 @pytest.fixture
-def network(rules):
-    backbone = ResNet(depth=50, width=1.0, ibn=False, last_stride=1, stem_pool="padded")
-    network = TwoStreamNetwork(backbone=backbone, pooling="gem", non_local=(0, 2, 3, 0), num_classes=395).double()
-    network.load_state_dict(agw_from_authors(rules.state(REFERENCE["state_dict"])))
-    return network
+def method(rules):
+    method = TwoStream(AGW, num_classes=395, height=72, width=36, seed=0).double()
+    method.network.load_state_dict(method.from_authors(rules.state(REFERENCE["state_dict"])))
+    return method
+
+
+@pytest.fixture
+def network(method):
+    return method.network
 
 
 def record(network, rules):
@@ -94,17 +110,18 @@ def test_average_pooling_equals_the_authors(network, images):
     np.testing.assert_allclose(unit(output.vector), EXPECTED["eval/bn_other_gm_pool"], rtol=1e-9, atol=1e-12)
 
 
-def test_a_training_step_equals_the_authors(network, images, rules):
+def test_a_training_step_equals_the_authors(method, network, images, rules):
     found = record(network.train(), rules)
-    output = network(images, IS_INFRARED)
-    identity = torch.nn.functional.cross_entropy(output.logits, LABELS)
-    triplet = WeightedTripletLoss()(output.pooled, LABELS)
-    (identity + triplet).backward()
+    outputs = []
+    network.register_forward_hook(lambda _, __, output: outputs.append(output))
+    step = method(Batch(images, LABELS, IS_INFRARED, torch.arange(8)))
+    step.loss.backward()
     assert_probes(found, "train")
-    np.testing.assert_allclose(output.pooled.detach(), EXPECTED["train/pool"], rtol=1e-9)
-    np.testing.assert_allclose(output.logits.detach(), EXPECTED["train/logits"], rtol=1e-9, atol=1e-10)
-    np.testing.assert_allclose(identity.item(), EXPECTED["loss/id"], rtol=1e-9)
-    np.testing.assert_allclose(triplet.item(), EXPECTED["loss/triplet"], rtol=1e-9)
+    np.testing.assert_allclose(outputs[0].pooled.detach(), EXPECTED["train/pool"], rtol=1e-9)
+    np.testing.assert_allclose(outputs[0].logits.detach(), EXPECTED["train/logits"], rtol=1e-9, atol=1e-10)
+    np.testing.assert_allclose(step.parts["identity"], EXPECTED["loss/id"], rtol=1e-9)
+    np.testing.assert_allclose(step.parts["triplet"], EXPECTED["loss/triplet"], rtol=1e-9)
+    np.testing.assert_allclose(step.loss.item(), EXPECTED["loss/total"], rtol=1e-9)
     assert_norms(network, "grad_parameters", "train/grad_norm", lambda name: network.get_parameter(name).grad)
     assert_norms(network, "updated_buffers", "train/buffer_norm", network.get_buffer)
 
