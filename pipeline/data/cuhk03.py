@@ -30,6 +30,7 @@ PUBLISHED = {
     "labeled": Counts(7_368, 767, 1_400, 700, 5_328, 700),
     "detected": Counts(7_365, 767, 1_400, 700, 5_332, 700),
 }
+"""Counted from the protocol's own files."""
 ROLES = {"train": "train_idx", "query": "query_idx", "gallery": "gallery_idx"}
 """The role of each list of row numbers, from 1, in the protocol's file."""
 NAME = re.compile(r"(\d+)_(\d+)_(\d+)_(\d+)\.png")

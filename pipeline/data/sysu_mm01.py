@@ -21,7 +21,7 @@ from pipeline.data.location import advice
 from pipeline.data.table import Counts, Entry
 
 PUBLISHED = {True: Counts(34_167, 395, 3_803, 96, 6_775, 96), False: Counts(30_213, 296, 3_803, 96, 6_775, 96)}
-"""With the validation identities, on which everybody trains, and without."""
+"""With the validation identities, on which everybody trains, and without; counted from the makers' own split files."""
 
 CAMERAS, INFRARED = range(1, 7), (3, 6)
 LISTS = {"train_id": "train", "val_id": "train", "test_id": "test"}
