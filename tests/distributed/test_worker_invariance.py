@@ -15,9 +15,10 @@ import torch.multiprocessing as spawn
 from pipeline.data.samplers import BatchParams
 from pipeline.methods.baseline import Baseline, BaselineParams
 from pipeline.methods.mdpr import MDPR, MDPRParams
+from pipeline.methods.smmd import SMMD, MutualParams, PrototypeParams, SelfMimicParams, SMMDParams
 from pipeline.models.resnet import BackboneParams
 from pipeline.training.workers import Workers
-from tests.training.toy import Toy, make_trainer
+from tests.training.toy import IS_INFRARED, Toy, make_trainer
 
 pytestmark = pytest.mark.ddp
 
@@ -46,6 +47,19 @@ def mdpr():
         features=["hard_global", "hard_parts", "attn4", "attn3", "fusion"],
     )  # fmt: skip
     return MDPR(params, num_classes=6, height=32, width=16, seed=3)
+
+
+def smmd():
+    params = SMMDParams(
+        backbone=BACKBONE, pooling="gem", non_local=(0, 1, 1, 0), smoothing=0.1, triplet_margin=None, temperature=4.0,
+        prototypes=PrototypeParams(source="average", momentum=0.9, temperature=0.1),
+        self_mimic=SelfMimicParams(form="posterior", weight=1.0, first_epoch=5, contrast=0.5, classify=1.0),
+        mutual=MutualParams(level="person", direction="both", weight=1.0, first_epoch=10),
+        batch=BatchParams(groups=4, identities=2, images=2),
+    )  # fmt: skip
+    method = SMMD(params, num_classes=6, height=32, width=16, seed=3)
+    method.begin_training(np.ones(48), IS_INFRARED, {})
+    return method
 
 
 class BatchNormOverAllGroups(Toy):
@@ -112,7 +126,7 @@ def difference(ours, theirs):
 
 
 @pytest.mark.parametrize("size", [2, 4])
-@pytest.mark.parametrize("method", [toy, baseline, mdpr])
+@pytest.mark.parametrize("method", [toy, baseline, mdpr, smmd])
 def test_workers_change_neither_losses_nor_weights(train, method, size):
     assert difference(train(method, size), train(method, 1)) < TOLERANCE
 

@@ -18,6 +18,7 @@ from pipeline.training.method import Method, StepOutput
 from pipeline.training.workers import Workers
 
 CPU = torch.device("cpu")
+IS_INFRARED = np.arange(48) % 2 == 1
 
 
 class Toy(Method):
@@ -79,7 +80,7 @@ def make_trainer(
     )  # fmt: skip
     return kind(
         name="toy", method=method, identities=labels,
-        loader=Loader(images, np.ones(48), np.zeros(48), augmentation, device, dtype), params=params,
+        loader=Loader(images, np.ones(48), IS_INFRARED, augmentation, device, dtype), params=params,
         seed=5, precision=precision, device=device, workers=Workers.current(), run_folder=run_folder,
         meta={"name": "toy"}, report=report,
     )  # fmt: skip
