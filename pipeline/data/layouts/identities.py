@@ -52,19 +52,17 @@ def with_queries(entries: Sequence[Entry]) -> list[Entry]:
 
 
 def own_listing(folder: Path, entries: Sequence[Entry], problems: Sequence[str]) -> Listing:
-    """Returns the listing of somebody's own images; one known camera is a problem, no known camera is none."""
+    """Returns the listing of somebody's own images, whose cameras may be unknown; nobody to look for is a problem."""
     cameras = {entry.camera_id for entry in entries}
-    lone = [
-        f"every image is by camera {camera}, and a query is answered by other cameras only: "
-        "leave the cameras out, or tell them apart"
-        for camera in cameras
-        if len(cameras) == 1 and camera != NO_CAMERA
-    ]
+    nobody = [
+        "no tested identity can be looked for: that needs two images of it"
+        + f", by two of the cameras {', '.join(map(str, sorted(cameras)))}, or no cameras" * (cameras != {NO_CAMERA})
+    ] * bool(entries and not any(entry.role == "query" for entry in entries))
     return Listing(
         folder.name,
         folder,
         entries,
         num_cameras=max(cameras, default=NO_CAMERA),
         protocol="no_cameras" if cameras <= {NO_CAMERA} else "market",
-        problems=[*problems, *lone],
+        problems=[*problems, *nobody],
     )

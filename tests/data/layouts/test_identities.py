@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.data.layouts.identities import draw_train, own_listing, with_queries
+from pipeline.data.listing import Listing
 from pipeline.data.table import Entry
 
 PEOPLE = [f"person {number}" for number in range(20)]
@@ -69,14 +70,21 @@ def test_every_query_has_a_match_and_whoever_can_be_found_is_looked_for(images: 
     assert {person for person, _ in queries} == {person for person, cameras in seen_by.items() if len(cameras) > 1}
 
 
-def listing(*cameras: int):
-    entries = [Entry(f"{row}.jpg", 1, camera, "visible", "train") for row, camera in enumerate(cameras)]
-    return own_listing(Path("mine"), entries, [])
+def listing(*cameras: int) -> Listing:
+    """Returns the listing of images of one tested identity by the given cameras."""
+    entries = [Entry(f"{row}.jpg", 1, camera, "visible", "test") for row, camera in enumerate(cameras)]
+    return own_listing(Path("mine"), with_queries(entries), [])
 
 
-def test_cameras_make_the_protocol_and_one_camera_is_a_problem() -> None:
+def test_cameras_make_the_protocol() -> None:
     assert (listing(0, 0).protocol, listing(0, 0).num_cameras, listing(0, 0).problems) == ("no_cameras", 0, [])
     assert (listing(1, 2).protocol, listing(1, 2).num_cameras, listing(1, 2).problems) == ("market", 2, [])
     assert listing(0, 2).protocol == "market"
+
+
+def test_nobody_to_look_for_is_a_problem() -> None:
     (problem,) = listing(3, 3).problems
-    assert problem.startswith("every image is by camera 3, and a query is answered by other cameras only")
+    assert problem == (
+        "no tested identity can be looked for: that needs two images of it, by two of the cameras 3, or no cameras"
+    )
+    assert listing(0).problems == ["no tested identity can be looked for: that needs two images of it"]
