@@ -76,7 +76,7 @@ def describe(name: str, block: Mapping[str, Any], method: type[Method], data: Pa
     params = parse(ExperimentParams, dict(block), f"experiments.{name}")
     settings = parse(method.params_type, params.settings, f"experiments.{name}.settings")
     store = ImageStore(data)
-    start = _resolved_start(params.start)
+    start = start_file(params.start)
     sources = {kind: _source(kind, Path(path)) for kind, path in method.sources(settings).items()}
     depends_on = {
         "experiment": dict(block),
@@ -98,8 +98,12 @@ def describe(name: str, block: Mapping[str, Any], method: type[Method], data: Pa
     return Job(name, block, method, data.absolute(), run_folder, start, sources, settings.batch.groups, meta)
 
 
-def _resolved_start(start: str) -> str:
-    """Returns the absolute path of the weights that ``start`` names, or ``start`` itself where it names no file."""
+def start_file(start: str) -> str:
+    """Returns the absolute path of the weights that ``start`` names, or ``start`` itself where it names no file.
+
+    Raises:
+        WeightsError: saying where the file was looked for.
+    """
     if start in WITHOUT_FILE:
         return start
     file = (Path(start) / checkpoint.MODEL if Path(start).is_dir() else Path(start)).absolute()

@@ -150,7 +150,8 @@ class Trainer:
         if not self.workers.is_first:
             return {}
         cameras = self.loader.cameras[self.images]
-        return self.method.label_quality(self.drawn, before, self.identities[self.images], cameras)
+        quality = self.method.label_quality(self.drawn, before, self.identities[self.images], cameras)
+        return {name: float(value) for name, value in quality.items()}
 
     def _loaded(self, batches: list[np.ndarray], labels: np.ndarray, epoch: int) -> Iterator[list[Batch]]:
         """Yields this worker's groups of each global batch, loaded while the step before runs."""

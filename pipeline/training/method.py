@@ -106,6 +106,16 @@ class Method(nn.Module, ABC):
         """Returns the labels ``[N]`` of this epoch, -1 leaves an image out. Re-clustering lives here."""
         return labels
 
+    def find_labels(self, embed_all: EmbedAll, labels: np.ndarray) -> np.ndarray:
+        """Returns labels ``[N]`` of the images that ``labels`` are not -1 for, by the network as it is.
+
+        Raises:
+            ValueError: for a method that makes no labels of its own.
+        """
+        raise ValueError(
+            f"{type(self).__name__} learns from given labels and makes none of its own: nothing to cluster"
+        )
+
     @abstractmethod
     def forward(self, batch: Batch) -> StepOutput:
         """Returns the loss of one group."""

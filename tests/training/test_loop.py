@@ -95,3 +95,48 @@ def test_a_finished_run_trains_nothing_more(tmp_path):
         torch.equal(ours, theirs)
         for ours, theirs in zip(first.method.state_dict().values(), again.method.state_dict().values(), strict=True)
     )
+
+
+class Clustering(Toy):
+    """Labels its images by itself: each epoch other ones, some of them noise."""
+
+    supervision = "unsupervised"
+
+    def __init__(self, **sizes):
+        super().__init__(**sizes)
+        self.shown, self.judged = [], []
+
+    def begin_epoch(self, epoch, embed_all, labels):
+        self.shown.append(labels)
+        return np.where(labels < 0, -1, np.arange(len(labels)) % (6 - epoch) - 1)
+
+    def notice(self, labels):
+        return f"{labels.max() + 1} clusters"
+
+    @staticmethod
+    def label_quality(labels, before, identities, cameras):
+        kept = -1.0 if before is None else float((labels == before).mean())
+        return {"clusters": labels.max() + 1.0, "kept": kept, "identities": identities.max() + 1.0}
+
+
+def test_an_unsupervised_method_is_shown_which_images_to_train_on_and_no_identity():
+    trainer = make_trainer(method=Clustering(num_classes=6, groups=2, seed=3), groups=2, epochs=2)
+    trainer.identities = np.where(np.arange(48) < 40, np.arange(48) // 8, -1)
+    trainer.__post_init__()
+    history = trainer.run()
+    assert all(np.array_equal(labels, np.where(np.arange(48) < 40, 0, -1)) for labels in trainer.method.shown)
+    assert [(row["clusters"], row["identities"]) for row in history] == [(5, 5), (4, 5)]
+
+
+def test_labels_are_compared_with_those_of_the_epoch_before_also_across_a_restart(tmp_path, capsys):
+    def clustering(folder, epochs):
+        method = Clustering(num_classes=6, groups=2, seed=3)
+        return make_trainer(method=method, groups=2, epochs=epochs, run_folder=tmp_path / folder).run()
+
+    whole = clustering("whole", 3)
+    clustering("stopped", 1)
+    capsys.readouterr()
+    again = clustering("stopped", 3)
+    assert [row["kept"] for row in again] == [row["kept"] for row in whole]
+    assert whole[0]["kept"] == -1 < whole[1]["kept"] < 1
+    assert "toy: 4 clusters" in capsys.readouterr().err

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from pipeline.training.schedules import warmup_cosine
+from pipeline.training.schedules import warmup_cosine, warmup_milestones
 
 BASE = {"learning_rate": 3.5e-4, "final_learning_rate": 1e-7, "warmup_factor": 0.1}
 
@@ -51,3 +51,24 @@ def test_learning_rate_follows_torchs_schedulers_stepped_by_the_authors_rule(epo
 def test_a_warmup_longer_than_the_training_never_reaches_the_cosine():
     rate = warmup_cosine(2, 9, steps_per_epoch=10, epochs=3, warmup_steps=100, **BASE)
     assert rate == pytest.approx(3.5e-4 * (0.1 * 0.71 + 0.29))
+
+
+@pytest.mark.parametrize("milestones", [[20, 40], [3, 4, 9], []])
+def test_milestones_are_those_of_torchs_scheduler_stepped_after_each_epoch(milestones):
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=3.5e-4)
+    scheduler = torch.optim.lr_scheduler.MultiStepLR(optimizer, milestones, gamma=0.1)
+    for epoch in range(50):
+        rate = warmup_milestones(
+            epoch, 7, steps_per_epoch=10, learning_rate=3.5e-4, milestones=milestones, factor=0.1, warmup_steps=0,
+            warmup_factor=0.1,
+        )  # fmt: skip
+        assert rate == pytest.approx(optimizer.param_groups[0]["lr"], rel=1e-12)
+        optimizer.step()
+        scheduler.step()
+
+
+def test_the_warmup_before_the_milestones_is_the_one_before_the_cosine():
+    schedule = {"steps_per_epoch": 10, "learning_rate": 1.0, "warmup_steps": 15, "warmup_factor": 0.1}
+    steps = [(epoch, step) for epoch in range(2) for step in range(10)][:15]
+    cosine = [warmup_cosine(*step, epochs=9, final_learning_rate=0, **schedule) for step in steps]
+    assert cosine == [warmup_milestones(*step, milestones=[5], factor=0.5, **schedule) for step in steps]

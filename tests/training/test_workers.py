@@ -44,9 +44,20 @@ def _talk(rank, folder):
     with pytest.raises(ValueError, match="the workers differ in the epoch") as differ:
         here.agree("the epoch", 3 if rank < 2 else 0)
     heard["differ"] = str(differ.value)
+    heard["once"] = here.once(lambda: f"computed by {rank}")
+    with pytest.raises(LookupError, match="no cluster, says 0") as failed:
+        here.once(_refuse_on(rank))
+    heard["failed"] = str(failed.value)
     torch.save({**heard, "summed": summed, "followed": followed}, folder / f"worker-{rank}")
     here.wait()
     dist.destroy_process_group()
+
+
+def _refuse_on(rank):
+    def refuse():
+        raise LookupError(f"no cluster, says {rank}")
+
+    return refuse
 
 
 @pytest.fixture(scope="module")
@@ -128,3 +139,9 @@ def test_parameters_without_a_gradient_have_none_to_sum():
 def test_workers_that_differ_all_learn_it(heard):
     for worker in heard:
         assert "(worker 0: 3, worker 1: 3, worker 2: 0)" in worker["differ"]
+
+
+def test_what_is_computed_once_reaches_every_worker_and_so_does_its_error(heard):
+    assert {there["once"] for there in heard} == {"computed by 0"}
+    assert len({there["failed"] for there in heard}) == 1
+    assert Workers(0, 1).once(lambda: 5) == 5
