@@ -1,0 +1,153 @@
+"""Who is right for a query and what it does not see: identities, cameras and the rule between cameras."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+JUNK_ID, DISTRACTOR_ID = -1, 0
+NUMBERS_AT_ONCE = 1 << 20  # rows of a block times the most images of one identity
+
+
+@dataclass(frozen=True)
+class CameraRule:
+    """Which gallery images a query does not see. Its own image is never among those it sees.
+
+    Attributes:
+        text: the rule in words, as stamps say it.
+        removes_same_camera: whether images of the query's identity *and* camera are removed.
+        unseen: pairs of a query camera and a gallery camera of which it sees nothing, whoever is on the image.
+    """
+
+    text: str
+    removes_same_camera: bool
+    unseen: tuple[tuple[int, int], ...] = ()
+
+
+SAME_CAMERA_REMOVED = CameraRule("same identity and camera removed", removes_same_camera=True)
+ALL_SEEN = CameraRule("none", removes_same_camera=False)
+
+
+class Same(NamedTuple):
+    """Gallery images of the queries' own identities, for a block of R queries: one query after the other."""
+
+    starts: np.ndarray  # int64 [R + 1]: those of query r are starts[r]:starts[r + 1]
+    rows: np.ndarray  # int64 [P], the query within the block
+    columns: np.ndarray  # int64 [P], the gallery image; rising for each query
+    is_match: np.ndarray  # bool [P], whether the rule leaves it to be found
+
+
+class Labels:
+    """Identities and cameras of both sides, checked, and what the camera rule makes of them.
+
+    Attributes:
+        identities: int32 ``[G]``, identities of the gallery, counted from 0 to ``num_identities``.
+        num_matches: int64 ``[Q]``, gallery images that are right for each query.
+        num_wrong: int64 ``[Q]``, gallery images of other identities that each query sees.
+        view: int64 ``[Q]``, the row of ``unseen`` that holds for each query, or -1.
+        unseen: bool ``[views, G]``, gallery images that are not seen.
+    """
+
+    def __init__(
+        self,
+        query_ids: Any,
+        gallery_ids: Any,
+        query_cameras: Any,
+        gallery_cameras: Any,
+        rule: CameraRule,
+        own_rows: Any = None,
+    ) -> None:
+        """Checks everything.
+
+        Args:
+            own_rows: int64 ``[Q]``, the gallery row of each query's own image, -1 where it is not in the gallery.
+
+        Raises:
+            ValueError: for sizes that do not fit each other, junk, distractors among the queries, and when no query
+                has a match.
+        """
+        query_ids, query_cameras = _paired("query", query_ids, query_cameras)
+        gallery_ids, gallery_cameras = _paired("gallery", gallery_ids, gallery_cameras)
+        if distractors := np.flatnonzero(query_ids == DISTRACTOR_ID).tolist():
+            raise ValueError(f"query rows {distractors[:10]} are distractors (person_id 0): they can match nothing")
+        self.num_queries, self.num_gallery = len(query_ids), len(gallery_ids)
+        self._cameras, self._rule = (query_cameras, gallery_cameras), rule
+        self._own_rows = np.full(self.num_queries, -1) if own_rows is None else np.asarray(own_rows)
+        names, codes = np.unique(gallery_ids, return_inverse=True)
+        self.identities, self.num_identities = codes.astype(np.int32), len(names)
+        self._by_identity = np.argsort(gallery_ids, kind="stable")
+        ordered = gallery_ids[self._by_identity]
+        self._first = np.searchsorted(ordered, query_ids, side="left")
+        self._num_same = np.searchsorted(ordered, query_ids, side="right") - self._first
+        self._set_views()
+        self._count()
+        if not self.num_matches.any():
+            raise ValueError(
+                f"none of the {self.num_queries} queries has a match among the {self.num_gallery} gallery images "
+                f"(camera rule: {rule.text}): check the split, the ids and the cameras"
+            )
+
+    def blocks(self, block_size: int) -> Iterator[slice]:
+        """Yields the queries in blocks of at most ``block_size``, less where one has very many of its identity."""
+        if block_size < 1:
+            raise ValueError(f"block_size: expected 1 or more, got {block_size}")
+        start = 0
+        while start < self.num_queries:
+            widest = np.maximum.accumulate(self._num_same[start : start + block_size])
+            fitting = np.count_nonzero(widest * np.arange(1, len(widest) + 1) <= NUMBERS_AT_ONCE)
+            stop = start + max(1, int(fitting))
+            yield slice(start, stop)
+            start = stop
+
+    def same(self, block: slice) -> Same:
+        """Returns the gallery images of the identities of the ``block``."""
+        counts = self._num_same[block]
+        starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
+        rows = np.repeat(np.arange(len(counts)), counts)
+        columns = self._by_identity[np.arange(starts[-1]) + np.repeat(self._first[block] - starts[:-1], counts)]
+        queries = rows + block.start
+        is_removed = columns == self._own_rows[queries]
+        if self._rule.removes_same_camera:
+            is_removed |= self._cameras[1][columns] == self._cameras[0][queries]
+        return Same(starts, rows, columns, ~is_removed & self.is_seen(queries, columns))
+
+    def is_seen(self, queries: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        """Returns, bool ``[P]``, which pairs of a query and a gallery image no rule of ``unseen`` hides."""
+        views = self.view[queries]
+        if not len(self.unseen):
+            return np.ones(len(views), dtype=bool)
+        return (views < 0) | ~self.unseen[views, columns]
+
+    def _set_views(self) -> None:
+        cameras = sorted({camera for camera, _ in self._rule.unseen})
+        self.view = np.full(self.num_queries, -1)
+        self.unseen = np.zeros((len(cameras), self.num_gallery), dtype=bool)
+        for row, camera in enumerate(cameras):
+            self.view[self._cameras[0] == camera] = row
+            hidden = [other for one, other in self._rule.unseen if one == camera]
+            self.unseen[row] = np.isin(self._cameras[1], hidden)
+
+    def _count(self) -> None:
+        self.num_matches = np.zeros(self.num_queries, dtype=np.int64)
+        num_hidden = np.append(self.unseen.sum(axis=1), 0)
+        self.num_wrong = self.num_gallery - num_hidden[self.view]
+        for block in self.blocks(self.num_queries):
+            same = self.same(block)
+            size = block.stop - block.start
+            self.num_matches[block] = np.bincount(same.rows[same.is_match], minlength=size)
+            is_seen = self.is_seen(same.rows + block.start, same.columns)
+            self.num_wrong[block] -= np.bincount(same.rows[is_seen], minlength=size)
+
+
+def _paired(side: str, ids: Any, cameras: Any) -> tuple[np.ndarray, np.ndarray]:
+    ids, cameras = np.asarray(ids), np.asarray(cameras)
+    if ids.ndim != 1 or ids.shape != cameras.shape:
+        raise ValueError(f"{side}: expected ids [N] and cameras [N], got {list(ids.shape)} and {list(cameras.shape)}")
+    if not len(ids):
+        raise ValueError(f"there are no {side} images: nothing can be ranked")
+    if junk := np.flatnonzero(ids == JUNK_ID).tolist():
+        raise ValueError(f"{side} rows {junk[:10]} are junk (person_id -1): drop them when the data is read")
+    return ids, cameras
