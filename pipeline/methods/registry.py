@@ -9,6 +9,7 @@ from pipeline.training.method import Method
 METHODS = {
     "baseline": "pipeline.methods.baseline:Baseline",
     "mdpr": "pipeline.methods.mdpr:MDPR",
+    "mskd": "pipeline.methods.mskd:MSKD",
     "smmd": "pipeline.methods.smmd:SMMD",
     "two_stream": "pipeline.methods.smmd:TwoStream",
 }

@@ -1,0 +1,97 @@
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from pipeline.clustering.pseudo_labels import centred, find_clusters, read_labels, write_labels
+from pipeline.clustering.quality import measure_quality
+
+SETTINGS = {"centre_cameras": False, "local_weight": 0.15, "k1": 8, "k2": 3, "eps": 0.5, "min_samples": 4}
+IDENTITIES, CAMERAS = np.repeat(np.arange(8), 12), np.tile(np.arange(3), 32)
+
+
+def views(noise=0.25, camera=0.0, seed=0):
+    """Three views of 96 images: an identity's own direction, one of its camera, and noise."""
+    generator = np.random.default_rng(seed)
+    own, cameras = generator.normal(size=(3, 8, 32)), generator.normal(size=(3, 3, 32))
+    made = own[:, IDENTITIES] + camera * cameras[:, CAMERAS] + noise * generator.normal(size=(3, 96, 32))
+    return (made / np.linalg.norm(made, axis=2, keepdims=True)).astype(np.float32)
+
+
+def test_clear_groups_are_found():
+    labels = find_clusters(views(), CAMERAS, **SETTINGS)
+    assert labels.dtype == np.int64
+    assert measure_quality(labels, identities=IDENTITIES)["ari"] == pytest.approx(1)
+
+
+def test_the_local_views_have_a_say_by_their_weight():
+    unsure = views(noise=1.1)
+    labels = [find_clusters(unsure, CAMERAS, **SETTINGS | {"local_weight": weight}) for weight in (0.0, 0.15, 0.3)]
+    assert not any(np.array_equal(one, other) for one, other in [labels[:2], labels[1:], labels[::2]])
+    assert np.array_equal(labels[0], find_clusters(unsure[:1], CAMERAS, **SETTINGS | {"local_weight": 0.0}))
+
+
+@pytest.mark.parametrize("change", [{"k1": 5}, {"k2": 1}, {"eps": 0.4}, {"min_samples": 7}, {"centre_cameras": True}])
+def test_every_number_changes_the_clusters(change):
+    unsure = views(noise=1.1, camera=0.5)
+    before, after = (find_clusters(unsure, CAMERAS, **SETTINGS | settings) for settings in ({}, change))
+    assert not np.array_equal(before, after)
+
+
+def test_threads_do_not_change_the_clusters():
+    threads = torch.get_num_threads()
+    try:
+        labels = []
+        for count in (1, 3):
+            torch.set_num_threads(count)
+            labels.append(find_clusters(views(noise=0.9), CAMERAS, **SETTINGS))
+    finally:
+        torch.set_num_threads(threads)
+    assert np.array_equal(*labels)
+
+
+def test_what_a_camera_does_to_all_its_images_is_gone_after_centring():
+    """Here clusters follow cameras, and each camera sees the same identities."""
+    stained = views(camera=4.0)
+    plain, cleared = (find_clusters(stained, CAMERAS, **SETTINGS | {"centre_cameras": on}) for on in (False, True))
+    assert measure_quality(plain, identities=IDENTITIES)["ari"] < 0.5
+    assert measure_quality(cleared, identities=IDENTITIES)["ari"] > 0.9
+
+
+def test_centred_embeddings_are_unit_vectors_about_no_camera_in_particular():
+    features = views(camera=4.0)[0]
+    result = centred(features, CAMERAS)
+    assert result.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(result, axis=1), 1, rtol=1e-6)
+    rest = features - np.stack([features[camera == CAMERAS].mean(0) for camera in CAMERAS])
+    np.testing.assert_allclose(result, rest / np.linalg.norm(rest, axis=1, keepdims=True), atol=1e-6)
+
+
+def test_the_only_image_of_a_camera_is_left_as_it_is():
+    cameras = CAMERAS.copy()
+    cameras[5] = 9
+    assert np.array_equal(centred(views()[0], cameras)[5], views()[0][5])
+
+
+def test_labels_are_read_as_they_were_written(tmp_path):
+    rows, labels = np.array([2, 3, 5, 8]), np.array([1, -1, 0, 1])
+    write_labels(tmp_path / "deep" / "labels.parquet", rows, labels)
+    assert np.array_equal(read_labels(tmp_path / "deep" / "labels.parquet", rows), labels)
+    table = pd.read_parquet(tmp_path / "deep" / "labels.parquet")
+    assert table.to_dict("list") == {"row": [2, 3, 5, 8], "label": [1, -1, 0, 1], "size": [2, 0, 1, 2]}
+
+
+def test_a_table_of_noise_alone_can_be_written(tmp_path):
+    write_labels(tmp_path / "labels.parquet", np.arange(3), np.full(3, -1))
+    assert pd.read_parquet(tmp_path / "labels.parquet")["size"].tolist() == [0, 0, 0]
+
+
+def test_labels_of_other_images_are_refused(tmp_path):
+    write_labels(tmp_path / "labels.parquet", np.arange(4), np.zeros(4, dtype=int))
+    with pytest.raises(
+        ValueError, match="labels 4 images, and not the 3 that are trained on: cluster the same data set"
+    ):
+        read_labels(tmp_path / "labels.parquet", np.arange(3))
+    pd.DataFrame({"row": [1]}).to_parquet(tmp_path / "other.parquet")
+    with pytest.raises(ValueError, match="expected the columns row, label, size, got row"):
+        read_labels(tmp_path / "other.parquet", np.arange(1))
