@@ -13,6 +13,7 @@ from pipeline.methods.registry import METHODS
 
 ROOT = Path(__file__).parents[1]
 WHOLE = (
+    "pipeline/data/doctor",
     "pipeline/data/layouts",
     "pipeline/evaluation",
     "pipeline/jobs",

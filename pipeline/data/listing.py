@@ -1,4 +1,4 @@
-"""What a reader finds in a data folder before any image is opened, and the image table that is made of it."""
+"""What a reader finds in a data folder before any image is opened."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Literal
 
 import pandas as pd
 
-from pipeline.data.table import Counts, Entry, build, count, differences
+from pipeline.data.table import Counts, Entry
 
 Protocol = Literal["market", "no_cameras", "sysu_mm01", "regdb", "llcm"]
 """By which rules queries are answered (``pipeline.evaluation.protocols``); it goes into the store's meta.json."""
@@ -45,27 +45,3 @@ class Listing:
     problems: Sequence[str] = ()
     notes: Sequence[str] = ()
     draws: pd.DataFrame | None = field(default=None, compare=False)
-
-
-def tabulate(listing: Listing, *, is_whole: bool) -> tuple[pd.DataFrame, list[str]]:
-    """Returns the checked image table of a listing, in its order, and the notes on it.
-
-    ``is_whole`` holds it against the published counts.
-
-    Raises:
-        DataError: with all that is wrong, in one list.
-        ValueError: when it is to be whole and nobody has published its counts.
-    """
-    if is_whole and listing.published is None:
-        raise ValueError(f"published_counts: nobody has published counts of {listing.name}; set it to false")
-    counts = listing.published if is_whole else None
-    table = build(
-        listing.folder,
-        listing.entries,
-        num_cameras=listing.num_cameras,
-        counts=counts,
-        hearsay=listing.hearsay,
-        problems=listing.problems,
-    )
-    differing = {} if counts is None else differences(count(table), counts)
-    return table, [*listing.notes, *(f"{line} (a count that only the literature has)" for line in differing.values())]

@@ -9,10 +9,14 @@ from typing import Any
 import pandas as pd
 
 from pipeline.config import Record, parse
-from pipeline.data import readers, store
-from pipeline.data.listing import Listing, tabulate
+from pipeline.data import readers
+from pipeline.data.doctor.examination import examine
+from pipeline.data.doctor.report import Report, unlisted
+from pipeline.data.listing import Listing
 from pipeline.data.location import RAW, locate
+from pipeline.data.packing import Packing
 from pipeline.data.people import world
+from pipeline.data.table import DataError
 
 DRAWS_FILE = "draws.parquet"
 
@@ -33,11 +37,12 @@ class PrepareParams(Record):
     people: world.PeopleParams | None
 
 
-def prepare(name: str, params: PrepareParams, folder: Path) -> tuple[pd.DataFrame, list[str]]:
-    """Ensures that ``folder`` holds the packed store of ``name``; returns its table and the notes on it.
+def prepare(name: str, params: PrepareParams, folder: Path) -> tuple[pd.DataFrame, Report]:
+    """Ensures that ``folder`` holds the packed store of ``name``; returns its table and the report on it.
 
     The store of a data set that is whole, by its published counts, bears the data set's name, at whatever size: results
     are compared by it. Any other bears its own. Galleries that the makers have drawn lie in it as ``draws.parquet``.
+    The report lies beside the folder, with errors or without (``report_of``).
 
     Raises:
         DataError: with everything that is wrong with the data, in one list.
@@ -45,19 +50,43 @@ def prepare(name: str, params: PrepareParams, folder: Path) -> tuple[pd.DataFram
     """
     workers = os.cpu_count() or 1
     listing = list_images(name, params, workers=workers)
-    table, notes = tabulate(listing, is_whole=params.published_counts)
-    about = {
-        "name": listing.name if params.published_counts else name,
-        "generated": params.people is not None,
-        "protocol": listing.protocol,
-        "reader": params.reader,
-        "settings": params.settings,
-        "notes": notes,
-    }
-    store.build(table, listing.folder, folder, height=params.height, width=params.width, workers=workers, about=about)
-    if listing.draws is not None:
-        listing.draws.to_parquet(folder / DRAWS_FILE, index=False)
-    return table, notes
+    height, width = params.height, params.width
+    with Packing(folder, rows=len(listing.entries), height=height, width=width) as packing:
+        table, report = examine(listing, name=name, is_whole=params.published_counts, keeper=packing, workers=workers)
+        report.write(report_of(folder))
+        report.refuse_errors(listing.folder)
+        about = {
+            "name": listing.name if params.published_counts else name,
+            "generated": params.people is not None,
+            "protocol": listing.protocol,
+            "reader": params.reader,
+            "settings": params.settings,
+            "notes": report.notes,
+        }
+        packing.finish(table, about, {} if listing.draws is None else {DRAWS_FILE: listing.draws})
+    return table, report
+
+
+def check(name: str, params: PrepareParams, folder: Path) -> Report:
+    """Returns the report on the data set of ``name``, and ensures that it lies beside ``folder``; nothing is packed.
+
+    Raises:
+        ValueError: for an unknown reader, or settings that are not the reader's.
+    """
+    workers = os.cpu_count() or 1
+    try:
+        listing = list_images(name, params, workers=workers)
+    except DataError as error:
+        report = unlisted(name, [f"{error.args[0]}: {problem}" for problem in error.problems])
+    else:
+        _, report = examine(listing, name=name, is_whole=params.published_counts, keeper=None, workers=workers)
+    report.write(report_of(folder))
+    return report
+
+
+def report_of(folder: Path) -> Path:
+    """Returns the file of the report on a prepared folder: beside it, since a word in it retrains nothing."""
+    return folder.with_name(f"{folder.name}.report.json")
 
 
 def list_images(name: str, params: PrepareParams, *, workers: int) -> Listing:

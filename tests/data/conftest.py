@@ -8,8 +8,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from pipeline.data.listing import tabulate
+from pipeline.data.doctor.examination import examine, tabulate
+from pipeline.data.doctor.report import Report
 from pipeline.data.market1501 import list_images
+from pipeline.data.packing import Packing
 
 FILES = [
     "bounding_box_train/0002_c1s1_000451_03.jpg",
@@ -50,3 +52,18 @@ def market(tmp_path: Path) -> Path:
 @pytest.fixture
 def table(market: Path) -> pd.DataFrame:
     return tabulate(list_images(market, distractors=False), is_whole=False)[0]
+
+
+def pack_market(source: Path, folder: Path, *, height: int = 24, width: int = 10, workers: int = 2) -> Report:
+    """Packs a data set in the layout of Market-1501, as the stage does; raises a DataError for a broken one."""
+    listing = list_images(source, distractors=False)
+    with Packing(folder, rows=len(listing.entries), height=height, width=width) as packing:
+        table, report = examine(listing, name="small", is_whole=False, keeper=packing, workers=workers)
+        report.refuse_errors(source)
+        packing.finish(table, {"name": "small"}, {})
+    return report
+
+
+@pytest.fixture
+def pack() -> Callable[..., Report]:
+    return pack_market

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from pipeline.data.cuhk03 import list_images
-from pipeline.data.listing import tabulate
+from pipeline.data.doctor.examination import tabulate
 from pipeline.data.table import DataError
 from tests.data import tiny_sets
 

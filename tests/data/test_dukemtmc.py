@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.data.doctor.examination import tabulate
 from pipeline.data.dukemtmc import list_images
-from pipeline.data.listing import tabulate
 from pipeline.data.table import DataError, unmatched_queries
 
 FILES = [

@@ -3,8 +3,9 @@ from typing import Any
 
 import pytest
 
+from pipeline.data.doctor.examination import tabulate
 from pipeline.data.folder import list_images
-from pipeline.data.listing import Listing, tabulate
+from pipeline.data.listing import Listing
 from pipeline.data.table import DataError, unmatched_queries
 from tests.data import tiny_sets
 

@@ -3,8 +3,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from pipeline.data.doctor.examination import tabulate
 from pipeline.data.image_list import list_images
-from pipeline.data.listing import Listing, tabulate
+from pipeline.data.listing import Listing
 from pipeline.data.table import DataError, unmatched_queries
 from tests.data import tiny_sets
 
@@ -85,7 +86,7 @@ def test_distractors_are_tested(images: pd.DataFrame, tmp_path: Path) -> None:
         ("modality", "thermal", "modality is none of visible, infrared"),
         ("role", "probe", "column role: none of train, query, gallery in row 1, 2"),
         ("person_id", -1, "column person_id: below 0 in row 1, 2, 3"),
-        ("camera_id", 2, "every image is by camera 2"),
+        ("camera_id", 2, "no tested identity can be looked for: that needs two images of it, by two of the cameras 2"),
         ("path", "../secret.jpg", "column path: leads out of the folder in row 1"),
         ("path", "absent.jpg", "absent.jpg: no such file"),
         ("path", "photos/1_1_1.jpg", "photos/1_1_1.jpg: listed twice"),

@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.data.listing import Listing, tabulate
+from pipeline.data.doctor.examination import tabulate
+from pipeline.data.listing import Listing
 from pipeline.data.msmt17 import HEARSAY, PUBLISHED, TRAIN_IDENTITIES, list_images
 from pipeline.data.table import Counts, DataError
 from tests.data import tiny_sets

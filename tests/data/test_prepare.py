@@ -99,14 +99,14 @@ def test_a_store_says_by_which_protocol_its_queries_are_answered_and_holds_the_m
     folder = tiny_sets.sysu_mm01(project)
     monkeypatch.setenv("REID_DATA_SYSU_MM01", str(folder))
     given = params(reader="sysu_mm01", settings={"validation": True})
-    _, notes = prepare("small", given, Path("out"))
+    _, report = prepare("small", given, Path("out"))
     meta = ImageStore(Path("out")).meta
     assert (meta["protocol"], meta["settings"]) == ("sysu_mm01", {"validation": True})
-    assert meta["notes"] == notes
-    assert "rand_perm_cam.mat is not there" in notes[0]
+    assert meta["notes"] == report.notes
+    assert "rand_perm_cam.mat is not there" in report.notes[0]
     assert not Path("out/draws.parquet").exists()
     tiny_sets.sysu_draws(folder)
-    assert prepare("small", given, Path("out"))[1] == []
+    assert prepare("small", given, Path("out"))[1].notes == []
     store = ImageStore(Path("out"))
     draws = pd.read_parquet("out/draws.parquet")
     assert set(draws["path"]) == set(store.table.loc[store.table["role"] == "gallery", "path"])

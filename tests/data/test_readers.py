@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from pipeline.config import parse
-from pipeline.data.listing import Listing, tabulate
+from pipeline.data.doctor.examination import tabulate
+from pipeline.data.listing import Listing
 from pipeline.data.readers import OWN, READERS, find
 from pipeline.data.table import DataError
 from tests.data import tiny_sets

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.data.listing import tabulate
+from pipeline.data.doctor.examination import tabulate
 from pipeline.data.synergyreid import list_images
 from pipeline.data.table import DataError, unmatched_queries
 from tests.data import tiny_sets

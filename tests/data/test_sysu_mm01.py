@@ -6,7 +6,7 @@ import pytest
 from scipy.io import savemat
 
 from pipeline.config import load, parse
-from pipeline.data.listing import tabulate
+from pipeline.data.doctor.examination import tabulate
 from pipeline.data.people import world
 from pipeline.data.sysu_mm01 import list_images
 from pipeline.data.table import DataError

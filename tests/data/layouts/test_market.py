@@ -3,9 +3,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from pipeline.data.doctor.examination import tabulate
 from pipeline.data.layouts.folders import MARKET
 from pipeline.data.layouts.market import NAME, list_market
-from pipeline.data.listing import Listing, tabulate
+from pipeline.data.listing import Listing
 from pipeline.data.table import DataError
 
 ADVICE = "Ask the authors."

@@ -1,0 +1,106 @@
+"""A listing -> its image table and all that is wrong with it, in one pass over the files."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Protocol
+
+import pandas as pd
+from PIL import Image
+
+from pipeline.data.doctor import rules
+from pipeline.data.doctor.findings import Finding
+from pipeline.data.doctor.inspection import Facts, UnusableError, decode, digest, mislabelled
+from pipeline.data.doctor.report import Report, describe
+from pipeline.data.listing import Listing
+from pipeline.data.progress import in_threads
+from pipeline.data.table import COLUMNS, SPLIT_OF_ROLE, fingerprint
+
+
+class Keeper(Protocol):
+    """Who takes the images as they are decoded, and knows those that it has: ``pipeline.data.packing``."""
+
+    def recall(self, row: int, sha256: str) -> Facts | None:
+        """Returns the facts of the image of a row, if it is kept already and its file has this digest."""
+
+    def keep(self, row: int, facts: Facts, image: Image.Image) -> None:
+        """Takes the image of a row, in RGB; called by several threads."""
+
+
+def examine(
+    listing: Listing, *, name: str, is_whole: bool, keeper: Keeper | None, workers: int
+) -> tuple[pd.DataFrame, Report]:
+    """Returns the image table of a listing in its order, and the report on it, whatever was found.
+
+    Every file is read once, by ``workers`` threads: digest, header and pixels come of the same bytes. ``keeper`` gets
+    the images; what it has already is not decoded again. ``is_whole`` holds the data set against its published counts.
+    A table with errors is not to be used.
+
+    Raises:
+        ValueError: when it is to be whole and nobody has published its counts.
+    """
+    if is_whole and listing.published is None:
+        raise ValueError(f"published_counts: nobody has published counts of {listing.name}; set it to false")
+    looked = in_threads(
+        lambda row: _look(listing.folder, listing.entries[row].path, row, keeper),
+        range(len(listing.entries)),
+        workers=workers,
+        what="checking images" if keeper is None else "packing images",
+    )
+    found = [Finding("reader", problem) for problem in listing.problems]
+    found += [Finding("note", note) for note in listing.notes]
+    found += [finding for _, findings in looked for finding in findings]
+    table = _table(listing, [facts for facts, _ in looked])
+    if len(table):
+        found += rules.check_rows(table, num_cameras=listing.num_cameras)
+        pixels = pd.Series([facts.pixels if facts else "" for facts, _ in looked], dtype="str")
+        found += rules.check_copies(table, pixels, is_whole=is_whole)
+        found += rules.check_sizes(table) + rules.check_queries(table)
+    else:
+        found.append(Finding("nothing", "no images"))
+    if is_whole and listing.published is not None and len(table):
+        found += rules.check_counts(table, listing.published, tuple(listing.hearsay))
+    mark = "" if any(finding.is_error for finding in found) else fingerprint(table)
+    return table, describe(name, listing.name, table, mark, found)
+
+
+def _look(folder: Path, path: str, row: int, keeper: Keeper | None) -> tuple[Facts | None, list[Finding]]:
+    """Returns the facts of an image file, None when it gives no pixels, and what is wrong with it."""
+    try:
+        content = (folder / path).read_bytes()
+        facts = keeper.recall(row, digest(content)) if keeper else None
+        if facts is None:
+            facts, image = decode(content, path)
+            if keeper:
+                keeper.keep(row, facts, image)
+    except FileNotFoundError:
+        return None, [Finding("missing", f"{path}: no such file")]
+    except OSError as error:
+        return None, [Finding("unreadable", f"{path}: can't be read ({error.strerror})")]
+    except UnusableError as error:
+        return None, [error.finding]
+    return facts, mislabelled(path, facts)
+
+
+def _table(listing: Listing, facts: list[Facts | None]) -> pd.DataFrame:
+    rows: list[dict[str, Any]] = []
+    for entry, known in zip(listing.entries, facts, strict=True):
+        size = (known.width, known.height, known.sha256) if known else (0, 0, "")
+        file = dict(zip(("width", "height", "sha256"), size, strict=True))
+        rows.append(asdict(entry) | {"split": SPLIT_OF_ROLE[entry.role]} | file)
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def tabulate(listing: Listing, *, is_whole: bool) -> tuple[pd.DataFrame, list[str]]:
+    """Returns the checked image table of a listing, in its order, and the notes on it.
+
+    Raises:
+        DataError: with all that is wrong, in one list.
+        ValueError: when it is to be whole and nobody has published its counts.
+    """
+    workers = os.cpu_count() or 1
+    table, report = examine(listing, name=listing.name, is_whole=is_whole, keeper=None, workers=workers)
+    report.refuse_errors(listing.folder)
+    return table, report.notes

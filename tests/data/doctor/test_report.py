@@ -1,0 +1,68 @@
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from pipeline.data.doctor.findings import RULES, Finding
+from pipeline.data.doctor.report import describe, unlisted
+from pipeline.data.table import DataError
+
+
+def test_errors_come_first_with_counts_examples_and_what_to_do(table: pd.DataFrame) -> None:
+    found = [Finding("copies", "b: as a"), *(Finding("unreadable", f"{number}.jpg: bad") for number in range(1200))]
+    lines = str(describe("small", "market1501", table, "", found)).splitlines()
+    assert lines[0] == "small: 1,200 errors, 1 warning"
+    assert lines[1] == "  train: 3 images, 2 identities, 3 cameras, 0 distractors"
+    assert lines[4] == "  images of 32 x 16 pixels (height x width)"
+    assert lines[5].startswith("error: files that are no readable image (1,200). What to do: restore it")
+    assert lines[6:16] == [f"  {number}.jpg: bad" for number in range(10)]
+    assert lines[16] == "  ... and 1,190 more"
+    assert lines[17].startswith("warning: images that are there more than once (1). What to do: ")
+    assert lines[18:] == ["  b: as a"]
+
+
+def test_a_report_without_findings_says_so_and_names_the_data(table: pd.DataFrame) -> None:
+    text = str(describe("small", "market1501", table, "abc", []))
+    assert text.startswith("small: 0 errors, 0 warnings\n")
+    assert text.endswith("\n  fingerprint abc")
+
+
+def test_the_file_has_everything_whatever_a_terminal_shows(table: pd.DataFrame, tmp_path: Path) -> None:
+    found = [Finding("note", "so it is"), *(Finding("empty", f"{number}.jpg") for number in range(50))]
+    report = describe("small", "market1501", table, "", found)
+    report.write(tmp_path / "new" / "small.report.json")
+    read = json.loads((tmp_path / "new" / "small.report.json").read_text())
+    assert read == report.as_json()
+    assert (read["num_errors"], read["num_warnings"]) == (50, 1)
+    first, second = read["findings"]
+    assert (first["rule"], first["level"], len(first["found"])) == ("empty", "error", 50)
+    assert (second["rule"], second["level"], second["found"]) == ("note", "warning", ["so it is"])
+    assert read["sizes"]["gallery"] == {"images": 4, "identities": 2, "cameras": 3, "distractors": 1, "infrared": 0}
+
+
+def test_the_order_in_which_things_are_found_does_not_matter(table: pd.DataFrame) -> None:
+    found = [Finding("empty", "a"), Finding("counts", "b"), Finding("reader", "c")]
+    here, there = (describe("small", "d", table, "", order).as_json() for order in (found, found[::-1]))
+    assert here == there
+
+
+def test_errors_are_refused_with_the_report_and_warnings_are_not(table: pd.DataFrame) -> None:
+    describe("small", "d", table, "abc", [Finding("small", "a.jpg: 3x2")]).refuse_errors(Path("here"))
+    report = describe(
+        "small", "d", table, "", [Finding("small", "a.jpg: 3x2"), Finding("empty", "b.jpg: an empty file")]
+    )
+    with pytest.raises(DataError) as error:
+        report.refuse_errors(Path("here"))
+    assert error.value.problems == ["b.jpg: an empty file"]
+    assert str(error.value) == f"here\n{report}"
+
+
+def test_data_that_cannot_be_listed_have_a_report_too() -> None:
+    report = unlisted("small", ["data/raw/small: no such folder"])
+    assert [finding.text for finding in report.errors] == ["data/raw/small: no such folder"]
+    assert str(report).startswith("small: 1 error, 0 warnings\nerror: ")
+
+
+def test_every_rule_says_what_to_do() -> None:
+    assert all(rule.what and rule.advice for rule in RULES.values())

@@ -1,0 +1,199 @@
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline.data import packing as module
+from pipeline.data.doctor import examination
+from pipeline.data.doctor.inspection import decode
+from pipeline.data.packing import KEPT_FILE, Packing
+from pipeline.data.store import ImageStore
+from pipeline.data.table import DataError, fingerprint
+
+Pack = Callable[..., object]
+GALLERY = "bounding_box_test/0001_c2s1_001976_02.jpg"
+
+
+class StoppedError(Exception):
+    """Stands for a kill: nothing after it runs but what closes files."""
+
+
+@pytest.fixture
+def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the files that are decoded from here on."""
+    names: list[str] = []
+
+    def spy(content: bytes, name: str) -> object:
+        names.append(name)
+        return decode(content, name)
+
+    monkeypatch.setattr(examination, "decode", spy)
+    return names
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def stop_after(monkeypatch: pytest.MonkeyPatch, kept: int) -> None:
+    """Makes packing stop when it has kept some images."""
+    keep = Packing.keep
+
+    def kill(self: Packing, row: int, *image: object) -> None:
+        if len(self._rows) == kept:
+            raise StoppedError
+        keep(self, row, *image)
+
+    monkeypatch.setattr(Packing, "keep", kill)
+
+
+def test_every_image_equals_pillows_bicubic_result(market: Path, tmp_path: Path, pack: Pack) -> None:
+    pack(market, tmp_path / "store")
+    store = ImageStore(tmp_path / "store")
+    assert store.images.shape == (9, 24, 10, 3)
+    for row, path in enumerate(store.table["path"]):
+        expected = Image.open(market / path).convert("RGB").resize((10, 24), Image.Resampling.BICUBIC)
+        np.testing.assert_array_equal(store.images[row], np.asarray(expected))
+    assert store.meta["fingerprint"] == fingerprint(store.table)
+    assert (store.meta["height"], store.meta["width"], store.meta["counts"]["gallery_images"]) == (24, 10, 4)
+
+
+def test_a_gray_image_is_stored_with_three_channels(market: Path, tmp_path: Path, pack: Pack) -> None:
+    Image.fromarray(np.arange(512, dtype=np.uint16).reshape(32, 16).astype(np.uint8)).save(market / GALLERY)
+    pack(market, tmp_path / "store")
+    store = ImageStore(tmp_path / "store")
+    (row,) = np.flatnonzero(store.table["path"] == GALLERY)
+    assert (store.images[row] == store.images[row][..., :1]).all()
+
+
+def test_bytes_do_not_depend_on_the_number_of_workers(market: Path, tmp_path: Path, pack: Pack) -> None:
+    pack(market, tmp_path / "one", workers=1)
+    pack(market, tmp_path / "many", workers=4)
+    assert content(tmp_path / "one") == content(tmp_path / "many")
+
+
+@pytest.mark.parametrize("kept", [1, 5, 8])
+def test_what_was_stopped_goes_on_and_ends_in_the_same_bytes(
+    market: Path, tmp_path: Path, pack: Pack, decoded: list[str], monkeypatch: pytest.MonkeyPatch, kept: int
+) -> None:
+    pack(market, tmp_path / "whole")
+    with monkeypatch.context() as patch:
+        stop_after(patch, kept)
+        with pytest.raises(StoppedError):
+            pack(market, tmp_path / "store", workers=1)
+    assert not (tmp_path / "store").exists()
+    decoded.clear()
+    pack(market, tmp_path / "store")
+    assert len(decoded) == 9 - kept, "what was kept is not decoded again"
+    assert content(tmp_path / "store") == content(tmp_path / "whole")
+    assert not (tmp_path / "store.partial").exists()
+
+
+def test_pixels_that_did_not_reach_the_disk_are_made_again(
+    market: Path, tmp_path: Path, pack: Pack, decoded: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pack(market, tmp_path / "whole")
+    with monkeypatch.context() as patch:
+        stop_after(patch, 6)
+        with pytest.raises(StoppedError):
+            pack(market, tmp_path / "store", workers=1)
+    partial = tmp_path / "store.partial"
+    images = np.load(partial / "images.npy", mmap_mode="r+")
+    images[2] = 0
+    images.flush()
+    with (partial / KEPT_FILE).open("a") as journal:
+        journal.write("1")  # torn in the middle of a line
+    decoded.clear()
+    pack(market, tmp_path / "store")
+    assert len(decoded) == 4
+    assert content(tmp_path / "store") == content(tmp_path / "whole")
+
+
+def test_a_file_that_changed_meanwhile_is_read_again(
+    market: Path, tmp_path: Path, pack: Pack, jpeg: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        stop_after(patch, 6)
+        with pytest.raises(StoppedError):
+            pack(market, tmp_path / "store", workers=1)
+    jpeg(market / "bounding_box_train/0002_c1s1_000451_03.jpg", seed=77)
+    pack(market, tmp_path / "store")
+    pack(market, tmp_path / "fresh")
+    assert content(tmp_path / "store") == content(tmp_path / "fresh")
+
+
+def test_a_part_of_another_size_or_pillow_is_not_gone_on_with(
+    market: Path, tmp_path: Path, pack: Pack, decoded: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for change in ("size", "pillow"):
+        with monkeypatch.context() as patch:
+            stop_after(patch, 6)
+            if change == "pillow":
+                patch.setattr(module.PIL, "__version__", "0")
+            with pytest.raises(StoppedError):
+                pack(market, tmp_path / change, workers=1, height=48 if change == "size" else 24)
+        decoded.clear()
+        pack(market, tmp_path / change)
+        assert len(decoded) == 9
+
+
+def test_packing_again_decodes_nothing_and_leaves_the_store_as_it_is(
+    market: Path, tmp_path: Path, pack: Pack, decoded: list[str]
+) -> None:
+    store = tmp_path / "store"
+    pack(market, store)
+    inodes = {path.name: path.stat().st_ino for path in store.iterdir()}
+    decoded.clear()
+    report = pack(market, store)
+    assert decoded == []
+    assert {path.name: path.stat().st_ino for path in store.iterdir()} == inodes
+    assert not (tmp_path / "store.partial").exists()
+    assert str(report) == str(pack(market, tmp_path / "anew")), "the report is the same, too"
+
+
+def test_of_a_data_set_that_grew_only_the_new_images_are_decoded(
+    market: Path, tmp_path: Path, pack: Pack, decoded: list[str], jpeg: Callable[..., None]
+) -> None:
+    pack(market, tmp_path / "store")
+    jpeg(market / "bounding_box_train" / "0001_c1s1_000001_00.jpg".replace("0001_", "0004_", 1), seed=60)
+    decoded.clear()
+    pack(market, tmp_path / "store")
+    assert decoded == ["bounding_box_train/0004_c1s1_000001_00.jpg"]
+    pack(market, tmp_path / "fresh")
+    assert content(tmp_path / "store") == content(tmp_path / "fresh")
+
+
+def test_a_broken_image_costs_the_others_nothing_once_it_is_mended(
+    market: Path, tmp_path: Path, pack: Pack, decoded: list[str]
+) -> None:
+    good = (market / GALLERY).read_bytes()
+    (market / GALLERY).write_bytes(good[:300])
+    with pytest.raises(DataError):
+        pack(market, tmp_path / "store")
+    assert not (tmp_path / "store").exists()
+    (market / GALLERY).write_bytes(good)
+    decoded.clear()
+    pack(market, tmp_path / "store")
+    assert decoded == [GALLERY]
+
+
+def test_a_build_that_fails_leaves_the_old_store(market: Path, tmp_path: Path, pack: Pack) -> None:
+    pack(market, tmp_path / "store")
+    before = content(tmp_path / "store")
+    shutil.rmtree(market / "query")
+    (market / "query").mkdir()
+    (market / GALLERY).write_bytes(b"")
+    with pytest.raises(DataError):
+        pack(market, tmp_path / "store")
+    assert content(tmp_path / "store") == before
+    assert not (tmp_path / "store.partial").exists(), "there was nothing new to keep"
+
+
+def test_a_listing_without_images_is_refused_like_any_other(tmp_path: Path, pack: Pack) -> None:
+    for name in ("bounding_box_train", "query", "bounding_box_test"):
+        (tmp_path / "empty" / name).mkdir(parents=True)
+    with pytest.raises(DataError, match="no images"):
+        pack(tmp_path / "empty", tmp_path / "store")
