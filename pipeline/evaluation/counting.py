@@ -24,6 +24,7 @@ from pipeline.neighbors.threads import over_rows
 
 REMOVED = np.finfo(np.float32).max  # the rough distance of what does not count
 CHUNK = 1024  # columns that stay in the fastest cache while they are compared with all thresholds
+PART = 64  # columns that are looked at one by one where one of them is unclear
 
 
 class Distances(Protocol):
@@ -125,16 +126,29 @@ def _count_rows(start, stop, tile, first, block):  # type: ignore[no-untyped-def
                 if nearer < not_farther:
                     rows = with_room(rows, num_unclear + not_farther - nearer)
                     columns = with_room(columns, num_unclear + not_farther - nearer)
-                    for place in range(chunk.size):
-                        if low <= chunk[place] <= high:
-                            rows[num_unclear] = row
-                            columns[num_unclear] = first + begin + place
-                            num_unclear += 1
+                    _find_between(chunk, low, high, columns[num_unclear:])
+                    for pair in range(num_unclear, num_unclear + not_farther - nearer):
+                        rows[pair] = row
+                        columns[pair] += first + begin
+                    num_unclear += not_farther - nearer
                 if cluster == 0 and nearer > 0 and block.seen.shape[1] > 0:
                     for place in range(chunk.size):
                         if chunk[place] < low:
                             block.seen[row, block.identities[first + begin + place]] = 1
     return rows[:num_unclear], columns[:num_unclear]
+
+
+@numba.njit(cache=True, nogil=True)
+def _find_between(chunk, low, high, places):  # type: ignore[no-untyped-def]
+    """Writes to ``places`` where the chunk is between ``low`` and ``high``; few are, so most parts are skipped whole."""
+    found = 0
+    for begin in range(0, chunk.size, PART):
+        part = chunk[begin : begin + PART]
+        if count_up_to(part, high) > _count_below(part, low):
+            for place in range(part.size):
+                if low <= part[place] <= high:
+                    places[found] = begin + place
+                    found += 1
 
 
 @numba.njit(cache=True, nogil=True)
