@@ -1,6 +1,11 @@
+import json
+import subprocess
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from pipeline.config import load
 from pipeline.data.store import ImageStore
@@ -53,3 +58,84 @@ def test_every_wrong_key_is_named(fresh, refused):
     message = refused(fresh, prepare, "market")
     assert "prepare.market.height: missing" in message
     assert "prepare.market.heigth: unknown key" in message
+
+
+ROOT = Path(__file__).parents[2]
+NAMES = (
+    "bounding_box_train/0002_c1s1_000451_03.jpg",
+    "bounding_box_train/0002_c2s1_000776_01.jpg",
+    "query/0001_c1s1_001051_00.jpg",
+    "bounding_box_test/0001_c2s1_001976_02.jpg",
+)
+
+
+@pytest.fixture
+def market(fresh):
+    """Four images in the layout of Market-1501, where the block ``market`` looks for them, as a part of it."""
+    fresh.write(prepare={"market": {**fresh.params["prepare"]["market"], "published_counts": False}})
+    folder = fresh.folder / "data" / "raw" / "market1501"
+    for seed, name in enumerate(NAMES):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        pixels = np.random.default_rng(seed).integers(0, 256, (32, 16, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / name)
+    return folder
+
+
+def command(project, *arguments):
+    """Runs the stage as a process of its own."""
+    words = [sys.executable, "-m", "stages.prepare", *arguments]
+    environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}
+    return subprocess.run(words, cwd=project.folder, env=environment, capture_output=True, text=True, check=False)
+
+
+def report(project):
+    return json.loads((project.folder / "data" / "prepared" / "market.report.json").read_text())
+
+
+def test_a_good_data_set_is_checked_with_status_zero_and_nothing_is_packed(fresh, market):
+    ended = command(fresh, "market", "--check")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.startswith("market: 0 errors, 0 warnings\n  train: 2 images, 1 identities, 2 cameras")
+    assert ended.stdout.endswith("all of it: data/prepared/market.report.json\n")
+    assert len(report(fresh)["fingerprint"]) == 64
+    assert not (fresh.folder / "data" / "prepared" / "market").exists()
+
+
+def test_a_broken_one_is_checked_with_status_one_and_everything_is_named(fresh, market):
+    (market / NAMES[0]).write_bytes((market / NAMES[3]).read_bytes())
+    (market / NAMES[1]).write_bytes(b"")
+    (market / "query" / "holiday.jpg").write_bytes(b"")
+    ended = command(fresh, "market", "--check")
+    assert (ended.returncode, ended.stderr) == (1, "")
+    for name in (*NAMES[:2], NAMES[3], "query/holiday.jpg"):
+        assert name in ended.stdout
+    found = {one["rule"]: one["level"] for one in report(fresh)["findings"]}
+    assert found == {"reader": "error", "empty": "error", "leaked": "error"}
+    assert report(fresh)["fingerprint"] == ""
+
+
+def test_the_stage_itself_refuses_it_with_the_same_report(fresh, market, refused):
+    (market / NAMES[1]).write_bytes(b"")
+    message = refused(fresh, prepare, "market")
+    from_the_stage = report(fresh)
+    assert message.startswith("error: data/raw/market1501\nmarket: 1 error, 0 warnings\n")
+    assert command(fresh, "market", "--check").returncode == 1
+    assert report(fresh) == from_the_stage
+
+
+def test_warnings_alone_keep_nothing_from_being_prepared(fresh, market, capsys):
+    (market / NAMES[1]).write_bytes((market / NAMES[0]).read_bytes())
+    assert command(fresh, "market", "--check").returncode == 0
+    checked = report(fresh)
+    fresh.run(prepare, "market")
+    assert "warning: images that are there more than once (1)" in capsys.readouterr().out
+    assert report(fresh) == checked
+    assert ImageStore(fresh.folder / "data" / "prepared" / "market").meta["fingerprint"] == checked["fingerprint"]
+
+
+def test_data_that_is_not_there_is_a_finding_too(fresh):
+    ended = command(fresh, "market", "--check")
+    assert (ended.returncode, ended.stderr) == (1, "")
+    assert "data/raw/market1501: no such folder. Market-1501 is never downloaded." in ended.stdout
+    (found,) = report(fresh)["findings"]
+    assert found["rule"] == "reader"
