@@ -6,11 +6,10 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from pipeline.losses.cluster_memory import update_memory
-from pipeline.losses.multi_view import MultiViewLoss
-from pipeline.models.mskd import MSKDNetwork, split_views
+from pipeline.data.loading import Batch
+from pipeline.methods.mskd import MSKD, MSKDParams
+from pipeline.models.mskd import split_views
 from pipeline.models.mskd_names import mskd_from_authors, mskd_to_authors
-from pipeline.models.resnet import ResNet
 from pipeline.models.weights import load_network, read_state
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -30,13 +29,24 @@ MODULES = {
 }
 
 
-def build():
-    backbone = ResNet(depth=50, width=1.0, ibn=False, last_stride=1, stem_pool="padded")
-    return MSKDNetwork(backbone=backbone, stripes=2).double()
-
-
-def loss():
-    return MultiViewLoss(views=VIEWS, temperature=0.05, local_weight=0.2, mimicry_weight=1.0, mimicked="all")
+def build(student=None):
+    params = {
+        "backbone": {"depth": 50, "width": 1.0, "ibn": False, "last_stride": 1, "stem_pool": "padded"},
+        "stripes": 2,
+        "features": "global",
+        "temperature": 0.05,
+        "momentum": 0.1,
+        "local_weight": 0.2,
+        "iterations": 1,
+        "other_cameras_first": True,
+        "clustering": {
+            "centre_cameras": False, "local_weight": 0.15, "k1": 30, "k2": 6, "eps": 0.6, "min_samples": 4
+        },
+        "first_pass": None,
+        "student": student,
+        "batch": {"groups": 1, "identities": 2, "images": 3},
+    }  # fmt: skip
+    return MSKD(MSKDParams.model_validate(params), num_classes=1, height=64, width=32, seed=0).double()
 
 
 @pytest.fixture(scope="module")
@@ -46,23 +56,26 @@ def authors_states(rules):
 
 
 @pytest.fixture
-def network(authors_states):
-    network = build()
-    network.load_state_dict(mskd_from_authors(authors_states[0]), strict=True)
-    return network
-
-
-@pytest.fixture
-def frozen_teacher(authors_states):
-    network = build()
-    network.load_state_dict(mskd_from_authors(authors_states[1]), strict=True)
-    return network
-
-
-@pytest.fixture
 def memories(rules):
     banks = [torch.from_numpy(rules.noise(700000 + view, 5 * 2048)).view(5, 2048) for view in range(3)]
     return F.normalize(torch.stack(banks), dim=2)
+
+
+@pytest.fixture
+def teacher(authors_states, memories):
+    method = build()
+    method.network.load_state_dict(mskd_from_authors(authors_states[0]), strict=True)
+    method.memories = memories
+    return method
+
+
+@pytest.fixture
+def student(authors_states, memories):
+    method = build({"teacher": "", "mimicry_weight": 1.0, "mimicked": "all", "teacher_statistics": "batch"})
+    method.network.load_state_dict(mskd_from_authors(authors_states[0]), strict=True)
+    method.teacher.load_state_dict(mskd_from_authors(authors_states[1]), strict=True)
+    method.memories = memories
+    return method
 
 
 def images(rules, kind="shape"):
@@ -94,6 +107,14 @@ def assert_buffers_equal(network, expected):
     assert_equal([float(buffers[name].norm()) for name in REFERENCE["updated_buffers"]], expected)
 
 
+def step(method, images):
+    """Runs a step as the loop does, without the optimizer's."""
+    output = method.train()(Batch(images, LABELS, torch.zeros(6, dtype=torch.bool), torch.arange(6)))
+    output.loss.backward()
+    method.after_step(LABELS, output.shared)
+    return output
+
+
 def test_the_fill_rule_is_the_references(rules, authors_states):
     own, teachers = authors_states
     assert_equal(rules.noise(0, 8), EXPECTED["check/v_k0_first8"])
@@ -103,16 +124,17 @@ def test_the_fill_rule_is_the_references(rules, authors_states):
     assert_equal(images(rules).flatten()[:8].numpy(), EXPECTED["check/image_first8"])
 
 
-def test_names_map_one_to_one_in_both_directions(network, authors_states):
+def test_names_map_one_to_one_in_both_directions(teacher, authors_states):
     ours = mskd_from_authors(authors_states[0])
-    assert ours.keys() == network.state_dict().keys()
+    assert ours.keys() == teacher.network.state_dict().keys()
     assert list(mskd_to_authors(ours)) == list(authors_states[0])
-    shapes = {name: list(tensor.shape) for name, tensor in mskd_to_authors(network.state_dict()).items()}
+    shapes = {name: list(tensor.shape) for name, tensor in mskd_to_authors(teacher.network.state_dict()).items()}
     assert shapes == {name: shape for name, shape, _ in REFERENCE["state_dict"]}
 
 
-def test_evaluation_equals_the_authors(network, rules):
-    found = probed(network.eval(), rules)
+def test_evaluation_equals_the_authors(teacher, rules):
+    network = teacher.eval().network
+    found = probed(network, rules)
     with torch.no_grad():
         views = network(images(rules))
         assert_equal(network.embed(images(rules)).numpy(), EXPECTED["eval/global"])
@@ -123,9 +145,9 @@ def test_evaluation_equals_the_authors(network, rules):
         assert_equal(found[name], EXPECTED[f"eval/{name}"])
 
 
-def test_the_last_row_of_an_odd_map_is_in_neither_half_as_with_the_authors(network, rules):
+def test_the_last_row_of_an_odd_map_is_in_neither_half_as_with_the_authors(teacher, rules):
     with torch.no_grad():
-        views = network.eval()(images(rules, "odd_shape"))
+        views = teacher.eval().network(images(rules, "odd_shape"))
     for view, values in zip(VIEWS, views, strict=True):
         assert_equal(rules.probe(values), EXPECTED[f"eval_odd/{view}_stats"])
 
@@ -133,59 +155,47 @@ def test_the_last_row_of_an_odd_map_is_in_neither_half_as_with_the_authors(netwo
 def test_a_checkpoint_file_of_the_authors_gives_their_feature(tmp_path, rules, authors_states):
     wrapped = {f"module.{name}": tensor for name, tensor in authors_states[0].items()}
     torch.save({"state_dict": wrapped, "epoch": 50, "best_mAP": np.float64(0.85)}, tmp_path / "model_best.pth.tar")
-    network = build().eval()
-    assert load_network(network, mskd_from_authors(read_state(tmp_path / "model_best.pth.tar"))) == []
+    method = build().eval()
+    assert load_network(method.network, MSKD.from_authors(read_state(tmp_path / "model_best.pth.tar"))) == []
     with torch.no_grad():
-        assert_equal(network.embed(images(rules)).numpy(), EXPECTED["eval/global"])
+        assert_equal(method.embedder()(images(rules)).numpy(), EXPECTED["eval/global"])
 
 
-def test_a_step_of_the_teacher_equals_the_authors(network, memories, rules):
-    found = probed(network.train(), rules)
-    views = network(images(rules))
-    total, terms = loss()(views, LABELS, memories)
-    total.backward()
-    for view, values in zip(VIEWS, views, strict=True):
-        assert_equal(values.detach().numpy(), EXPECTED[f"train/{view}"])
-        assert_equal(float(terms[f"{view}/contrast"].detach()), EXPECTED[f"teacher/ce_{view}"])
+def test_a_step_of_the_teacher_equals_the_authors(teacher, rules):
+    found = probed(teacher.network, rules)
+    output = step(teacher, images(rules))
+    for index, view in enumerate(VIEWS):
+        assert_equal(output.shared["features"][:, index].numpy(), EXPECTED[f"train/{view}"])
+        assert_equal(float(output.parts[f"{view}/contrast"]), EXPECTED[f"teacher/ce_{view}"])
+        assert_equal(rules.probe(teacher.memories[index]), EXPECTED[f"teacher/memory_after_{view}_stats"])
     for name in MODULES:
         assert_equal(found[name], EXPECTED[f"train/{name}"])
-    assert len(terms) == 3
-    assert_equal(float(total.detach()), EXPECTED["teacher/total"])
-    assert_gradients_equal(network, EXPECTED["teacher/grad_norm"])
-    update_memory(memories, views.detach(), LABELS, momentum=0.1)
-    for view, memory in zip(VIEWS, memories, strict=True):
-        assert_equal(rules.probe(memory), EXPECTED[f"teacher/memory_after_{view}_stats"])
+    assert len(output.parts) == 3
+    assert_equal(float(output.loss.detach()), EXPECTED["teacher/total"])
+    assert_gradients_equal(teacher.network, EXPECTED["teacher/grad_norm"])
 
 
-def test_a_step_of_the_student_equals_the_authors(network, frozen_teacher, memories, rules):
-    views = network.train()(images(rules))
-    necks: dict[str, np.ndarray] = {}
-    for view, neck in frozen_teacher.necks.items():
-        neck.register_forward_hook(lambda _m, _i, output, view=view: necks.update({view: rules.probe(output)}))
-    with torch.no_grad():
-        shown = frozen_teacher.train()(images(rules))
-    for view in VIEWS:
-        assert_equal(necks[view], EXPECTED[f"train_teacher/{view}_stats"])
-    total, terms = loss()(views, LABELS, memories, shown)
-    total.backward()
-    for view in VIEWS:
-        assert_equal(float(terms[f"{view}/contrast"].detach()), EXPECTED[f"student/ce_{view}"])
-        assert_equal(float(terms[f"{view}/mimicry"].detach()), EXPECTED[f"student/distill_{view}"])
-    assert len(terms) == 6
-    assert_equal(float(total.detach()), EXPECTED["student/total"])
-    assert_gradients_equal(network, EXPECTED["student/grad_norm"])
-    assert_buffers_equal(network, EXPECTED["student/buffer_norm"])
-    assert_buffers_equal(frozen_teacher, EXPECTED["student/teacher_buffer_norm"])
-    update_memory(memories, views.detach(), LABELS, momentum=0.1)
-    for view, memory in zip(VIEWS, memories, strict=True):
-        assert_equal(memory.numpy(), EXPECTED[f"student/memory_after_{view}"])
+def test_a_step_of_the_student_equals_the_authors(student, rules):
+    necks = {}
+    for view, neck in student.teacher.necks.items():
+        neck.register_forward_hook(lambda _module, _inputs, output, view=view: necks.update({view: output}))
+    output = step(student, images(rules))
+    for index, view in enumerate(VIEWS):
+        assert_equal(rules.probe(necks[view]), EXPECTED[f"train_teacher/{view}_stats"])
+        assert_equal(float(output.parts[f"{view}/contrast"]), EXPECTED[f"student/ce_{view}"])
+        assert_equal(float(output.parts[f"{view}/mimicry"]), EXPECTED[f"student/distill_{view}"])
+        assert_equal(student.memories[index].numpy(), EXPECTED[f"student/memory_after_{view}"])
+    assert len(output.parts) == 6
+    assert_equal(float(output.loss.detach()), EXPECTED["student/total"])
+    assert_gradients_equal(student.network, EXPECTED["student/grad_norm"])
+    assert_buffers_equal(student.network, EXPECTED["student/buffer_norm"])
+    assert_buffers_equal(student.teacher, EXPECTED["student/teacher_buffer_norm"])
 
 
-def test_a_memory_of_momentum_one_stays_as_with_the_authors(network, memories, rules):
+def test_memories_of_momentum_one_stay_as_with_the_authors(teacher, memories, rules):
     before = memories.clone()
-    views = network.train()(images(rules)).detach()
-    total, _ = loss()(views, LABELS, memories)
-    assert_equal(float(total), EXPECTED["teacher_epoch_minus_1/total"])
-    update_memory(memories, views, LABELS, momentum=1.0)
+    teacher.momentum = 1.0
+    output = step(teacher, images(rules))
+    assert_equal(float(output.loss.detach()), EXPECTED["teacher_epoch_minus_1/total"])
     assert EXPECTED["teacher_epoch_minus_1/memory_max_change"] < 1e-15
-    assert float((memories - before).abs().max()) < 1e-15
+    assert float((teacher.memories - before).abs().max()) < 1e-15
