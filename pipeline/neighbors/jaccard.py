@@ -77,8 +77,8 @@ def jaccard_distance(
         features: float32 ``[N, D]``, numpy array or tensor; of any length for ``cosine``.
         k1: neighbours that vouch for each other: see ``encode_reciprocal``.
         k2: neighbours whose encodings are averaged; 1 for none: see ``expand_encoding``.
-        metric: ``cosine`` or ``squared_euclidean``. Trap: ``cluster_contrast`` reads distances as they are, and those of
-            embeddings that are not L2-normalised make all weights but an image's own vanish.
+        metric: ``cosine`` or ``squared_euclidean``. Trap: ``cluster_contrast`` takes the latter as they are, and those
+            of embeddings that are not L2-normalised make all weights but an image's own vanish.
         convention: ``cluster_contrast``, ``zhong`` or ``deep_person_reid``: see ``encode_reciprocal``.
         block_size, device, progress: of the neighbour search: see ``find_nearest``.
 
