@@ -62,6 +62,31 @@ MDPR = BASELINE | {
     },
 }
 
+MSKD = BASELINE | {
+    "method": "mskd",
+    "settings": {
+        "backbone": BACKBONE,
+        "stripes": 2,
+        "features": "global",
+        "temperature": 0.05,
+        "momentum": 0.1,
+        "local_weight": 0.2,
+        "iterations": 4,
+        "other_cameras_first": True,
+        "clustering": {
+            "centre_cameras": False,
+            "local_weight": 0.15,
+            "k1": 6,
+            "k2": 2,
+            "eps": 0.6,
+            "min_samples": 3,
+        },
+        "first_pass": None,
+        "student": None,
+        "batch": BATCH,
+    },
+}
+
 
 def changed(block, **values):
     """Returns a block with other values; ``a__b=1`` changes key b of the block a in it."""

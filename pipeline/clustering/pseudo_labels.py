@@ -110,4 +110,4 @@ def read_labels(path: Path, rows: np.ndarray) -> np.ndarray:
         raise ValueError(
             f"{path} labels {len(table)} images, and not the {len(rows)} that are trained on: cluster the same data set"
         )
-    return table["label"].to_numpy()
+    return table["label"].to_numpy(copy=True)
