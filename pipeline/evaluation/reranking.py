@@ -14,28 +14,34 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numba
 import numpy as np
 import torch
+from torch import Tensor
 
+from pipeline.evaluation.ranking import COLUMNS_AT_ONCE
 from pipeline.neighbors.jaccard import jaccard_rows
 from pipeline.neighbors.nearest import find_nearest
 from pipeline.neighbors.reciprocal import encode_reciprocal, expand_encoding, named_convention
-from pipeline.neighbors.space import Space
+from pipeline.neighbors.space import UNIT, Space
 from pipeline.neighbors.sparse import SparseRows
+from pipeline.neighbors.threads import over_rows
 
 CONVENTIONS = ("zhong", "deep_person_reid")
+SMALLEST = 2.0**-100  # squared distance to the farthest image that float32 can divide by
 
 
 @dataclass(frozen=True)
 class Reranked:
-    """The final distances of queries and gallery, as what they are made of.
+    """The final distances of queries and gallery, as what they are made of; ``rank_space`` ranks by them.
 
     Attributes:
         jaccard: J of every query to the gallery, float32 ``[Q, G]``; what is not stored is 1.
         space: the features of queries and gallery.
-        farthest: float64 ``[Q]``, distance of each query to the farthest of all queries and gallery images.
+        farthest: float64 ``[Q]``, distance of each query to the farthest of all queries and gallery images, or 1 where
+            all of them are the same.
         weight: of the features' distance, in [0, 1].
-        power: of the features' distance over ``farthest``.
+        power: of the features' distance over ``farthest``: 1 or 2.
     """
 
     jaccard: SparseRows
@@ -44,32 +50,50 @@ class Reranked:
     weight: float
     power: int
 
+    @property
+    def margin(self) -> np.ndarray:
+        """float64 ``[Q]``: every rough distance of a query is off from the exact one by less.
+
+        With u = 2^-24: d / farthest is off by the margin of d over farthest and two roundings; its square, as both lie
+        in [0, 1], by twice that. What follows rounds numbers of at most 1 no more than ten times.
+        """
+        return self.power * self.weight * (self.space.margin / self.farthest + 4 * UNIT) + 12 * UNIT
+
+    def rough(self, rows: slice, columns: slice) -> Tensor:
+        """Returns the final distances of queries ``rows`` to gallery ``columns``, float32 [R, C], within ``margin``."""
+        tile = self.space.rough(rows, columns)
+        near = self.jaccard.rows(rows.start, rows.stop)
+        farthest = self.farthest[rows].astype(np.float32)
+        if tile.device.type == "cpu":
+            entries = near.starts, near.columns, near.values
+            weights = np.array([self.weight, 1 - self.weight], dtype=np.float32)
+            over_rows(_blend, len(tile), tile.numpy(), columns.start, farthest, weights, self.power, *entries)
+        else:
+            tile.div_(torch.from_numpy(farthest).to(tile.device)[:, None]).clamp_(0, 1)
+            tile.pow_(self.power).mul_(self.weight).add_(1 - self.weight)
+            inside = (near.columns >= columns.start) & (near.columns < columns.stop)
+            cells = near.row_of_entries()[inside], near.columns[inside].astype(np.int64) - columns.start
+            places = tuple(torch.from_numpy(part).to(tile.device) for part in cells)
+            tile[places] -= (1 - self.weight) * (1 - torch.from_numpy(near.values[inside]).to(tile.device))
+        return tile
+
+    def exact(self, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        """Returns the final distance, float64 ``[P]``, of each pair of a query and a gallery row, int64 ``[P]``."""
+        jaccard = np.empty(len(rows))
+        over_rows(
+            _find, len(rows), rows, columns, self.jaccard.starts, self.jaccard.columns, self.jaccard.values, jaccard
+        )
+        if self.weight == 0:
+            return jaccard
+        relative = self.space.exact(rows, columns) / self.farthest[rows]
+        return self.weight * relative**self.power + (1 - self.weight) * jaccard
+
     def rows(self, start: int, stop: int) -> np.ndarray:
         """Returns the final distances of queries ``start`` up to ``stop`` to all of the gallery, float32 [.., G].
 
-        From one float32 product: of features' distances near 0, the last digits are lost, and equal ones may differ.
+        Rough ones: ranked by ``rank_space``, what lies within their margin is measured again.
         """
-        farthest = torch.from_numpy(_divisors(self.farthest[start:stop]).astype(np.float32))[:, None]
-        everyone = slice(0, self.jaccard.num_columns)
-        distances = self.space.rough(slice(start, stop), everyone).cpu().div_(farthest).clamp_(0, 1)
-        final = distances.pow_(self.power).mul_(self.weight).add_(1 - self.weight).numpy()
-        near = self.jaccard.rows(start, stop)
-        final[near.row_of_entries(), near.columns] -= (1 - self.weight) * (1 - near.values)
-        return final
-
-    def exact(self, queries: np.ndarray, images: np.ndarray) -> np.ndarray:
-        """Returns the final distance, float64 ``[P]``, of each pair of a query and a gallery row, int64 ``[P]``."""
-        distances = self.space.exact(queries, images) / _divisors(self.farthest)[queries]
-        return self.weight * distances**self.power + (1 - self.weight) * self._jaccard_of(queries, images)
-
-    def _jaccard_of(self, queries: np.ndarray, images: np.ndarray) -> np.ndarray:
-        """Returns J, float64 ``[P]``, of each pair, by a search in the rising numbers of all stored pairs."""
-        width = self.jaccard.num_columns
-        stored = self.jaccard.row_of_entries() * width + self.jaccard.columns
-        wanted = queries * width + images
-        places = np.searchsorted(stored, wanted)
-        found = np.append(stored, -1)[places] == wanted
-        return np.where(found, np.append(self.jaccard.values, 1)[places], 1.0)
+        return self.rough(slice(start, stop), slice(0, self.jaccard.num_columns)).cpu().numpy()
 
 
 def rerank(
@@ -106,13 +130,14 @@ def rerank(
         progress: called with the numbers of tiles done and of all tiles.
 
     Raises:
-        ValueError: for k1, k2, weight or convention out of range, and for features as ``Space``.
+        ValueError: for k1, k2, weight or convention out of range, and for features as ``Space``, or too near to each
+            other.
     """
     if convention not in CONVENTIONS:
         raise ValueError(f"convention: expected one of {', '.join(CONVENTIONS)}, got {convention!r}")
     if not 0 <= weight <= 1:
         raise ValueError(f"weight of the features' distance: expected 0 to 1, got {weight}")
-    num_queries, everyone = len(query), _one_set(query, gallery)
+    num_queries, everyone = len(query), _one_set(query, gallery).to(device)
     for name, value, most in (("k1", k1, len(everyone) - 1), ("k2", k2, len(everyone))):
         if not 1 <= value <= most:
             raise ValueError(f"{name}: expected 1 to {most} for {len(everyone)} images in all, got {value}")
@@ -128,18 +153,46 @@ def rerank(
     encoding = encode_reciprocal(near, Space(everyone, everyone, metric, device), k1=k1, convention=convention)
     encoding = expand_encoding(encoding, near.rows, k2=k2)
     jaccard = jaccard_rows(encoding.rows(0, num_queries), encoding.rows(num_queries, len(everyone)))
-    space = Space(everyone[:num_queries], everyone[num_queries:], metric, device)
+    space = Space(everyone[:num_queries], everyone[num_queries:], metric, device, COLUMNS_AT_ONCE)
     assert near.farthest is not None
-    return Reranked(jaccard, space, near.farthest[:num_queries], weight, named_convention(convention).power)
+    farthest = near.farthest[:num_queries]
+    if ((farthest > 0) & (farthest < SMALLEST)).any():
+        raise ValueError(f"all squared distances of a query are below {SMALLEST:.0e}: scale the embeddings up")
+    farthest = np.where(farthest > 0, farthest, 1)
+    return Reranked(jaccard, space, farthest, weight, named_convention(convention).power)
 
 
-def _one_set(query: Any, gallery: Any) -> torch.Tensor:
+def _one_set(query: Any, gallery: Any) -> Tensor:
     sides = [torch.as_tensor(side).detach().cpu().float() for side in (query, gallery)]
     if any(side.ndim != 2 or not side.numel() for side in sides) or sides[0].shape[1] != sides[1].shape[1]:
         raise ValueError(f"expected query [Q, D] and gallery [G, D], got {[list(side.shape) for side in sides]}")
     return torch.cat(sides)
 
 
-def _divisors(farthest: np.ndarray) -> np.ndarray:
-    """Returns ``farthest``, and 1 where all images are the same, so that their distances stay 0."""
-    return np.where(farthest > 0, farthest, 1)
+@numba.njit(cache=True, nogil=True)
+def _blend(start, stop, tile, first, farthest, weights, power, starts, columns, values):  # type: ignore[no-untyped-def]
+    """Turns rough distances of features into final ones where they stand; ``first`` is the tile's first column."""
+    of_features, of_jaccard = weights
+    width = tile.shape[1]
+    for row in range(start, stop):
+        line = tile[row]
+        scale = np.float32(1) / farthest[row]
+        for place in range(width):
+            relative = min(max(line[place] * scale, np.float32(0)), np.float32(1))
+            if power == 2:
+                relative *= relative
+            line[place] = relative * of_features + of_jaccard
+        entry = starts[row] + np.searchsorted(columns[starts[row] : starts[row + 1]], first)
+        while entry < starts[row + 1] and columns[entry] < first + width:
+            line[columns[entry] - first] -= of_jaccard * (np.float32(1) - values[entry])
+            entry += 1
+
+
+@numba.njit(cache=True, nogil=True)
+def _find(start, stop, rows, wanted, starts, columns, values, found):  # type: ignore[no-untyped-def]
+    """Writes the value of each pair, or 1 where none is stored."""
+    for pair in range(start, stop):
+        end = starts[rows[pair] + 1]
+        entry = starts[rows[pair]] + np.searchsorted(columns[starts[rows[pair]] : end], wanted[pair])
+        is_stored = entry < end and columns[entry] == wanted[pair]
+        found[pair] = values[entry] if is_stored else 1.0

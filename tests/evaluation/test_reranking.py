@@ -6,6 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.evaluation.labels import SAME_CAMERA_REMOVED, Labels
+from pipeline.evaluation.ranking import rank_distances, rank_embeddings, rank_space
 from pipeline.evaluation.reranking import rerank
 
 GOLDEN = np.load(Path(__file__).parents[1] / "golden" / "rerank.npz")
@@ -114,6 +116,76 @@ def sides_of(identities, seed=0):
     rows = np.repeat(centers, 8, axis=0) + 0.4 * rng.standard_normal((identities * 8, 16))
     is_query = np.arange(len(rows)) % 8 == 0
     return rows[is_query].astype(np.float32), rows[~is_query].astype(np.float32)
+
+
+def labels_of(query, gallery, seed=0):
+    rng = np.random.default_rng(seed)
+    names = ("query_ids", "gallery_ids", "query_cameras", "gallery_cameras")
+    sizes, largest = [len(query), len(gallery)] * 2, (5, 5, 3, 3)
+    return {name: rng.integers(1, most + 1, size) for name, size, most in zip(names, sizes, largest, strict=True)}
+
+
+def assert_same(one, two):
+    for name in ("average_precision", "inverse_negative_penalty", "first_match", "is_valid"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(two, name))
+
+
+def rank_by(reranked, labels, **settings):
+    ids = (labels[name] for name in ("query_ids", "gallery_ids", "query_cameras", "gallery_cameras"))
+    given = {"average_precision": "standard", "with_identities": False} | settings
+    return rank_space(reranked, Labels(*ids, SAME_CAMERA_REMOVED), **given)
+
+
+@pytest.mark.parametrize("duplicates", [False, True])
+@pytest.mark.parametrize("weight", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("convention", ["zhong", "deep_person_reid"])
+def test_galleries_are_ranked_by_the_final_distances_to_their_last_bit(convention, weight, duplicates):
+    query, gallery = sides_of(identities=25)
+    if duplicates:
+        gallery = gallery[np.random.default_rng(1).integers(0, 40, len(gallery))]
+    reranked = rerank(query, gallery, **USUAL | {"convention": convention, "weight": weight})
+    labels = labels_of(query, gallery)
+    expected = rank_distances(pairs(reranked), **labels)
+    for block_size in (3, 64, 2048):
+        assert_same(rank_by(reranked, labels, block_size=block_size), expected)
+
+
+@pytest.mark.parametrize(("scale", "offset"), [(1.0, 0.0), (1e3, 0.0), (1.0, 30.0)])
+@pytest.mark.parametrize("convention", ["zhong", "deep_person_reid"])
+def test_rough_distances_lie_within_their_margin(convention, scale, offset):
+    query, gallery = (side * np.float32(scale) + np.float32(offset) for side in sides_of(identities=25))
+    reranked = rerank(query, gallery, **USUAL | {"convention": convention})
+    off = np.abs(reranked.rows(0, len(query)) - pairs(reranked)).max(axis=1)
+    assert (off < reranked.margin).all()
+    assert np.median(reranked.margin) < 0.1
+
+
+def test_the_weight_one_ranks_as_without_reranking():
+    query, gallery = sides_of(identities=25)
+    labels = labels_of(query, gallery)
+    expected = rank_embeddings(query, gallery, distance="euclidean", **labels)
+    assert_same(rank_by(rerank(query, gallery, **USUAL | {"weight": 1.0}), labels), expected)
+
+
+def test_reranking_finds_more_of_identities_that_lie_in_clusters():
+    query, gallery = sides_of(identities=25)
+    labels = {
+        "query_ids": np.arange(1, 26),
+        "gallery_ids": np.repeat(np.arange(1, 26), 7),
+        "query_cameras": np.ones(25),
+        "gallery_cameras": np.full(175, 2),
+    }
+    noise = np.random.default_rng(2).standard_normal((200, 16)).astype(np.float32)
+    query, gallery = query + 0.6 * noise[:25], gallery + 0.6 * noise[25:]
+    plain = rank_embeddings(query, gallery, distance="euclidean", **labels).metrics()["mAP"]
+    reranked = rank_by(rerank(query, gallery, **USUAL | {"k1": 6}), labels).metrics()["mAP"]
+    assert reranked > plain + 0.02
+
+
+def test_embeddings_too_near_to_each_other_are_refused():
+    query, gallery = (side * np.float32(1e-18) for side in sides_of(identities=4))
+    with pytest.raises(ValueError, match="scale the embeddings up"):
+        rerank(query, gallery, **USUAL)
 
 
 def test_neither_block_size_nor_threads_nor_the_kind_of_array_move_a_bit():
