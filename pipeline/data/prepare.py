@@ -10,6 +10,7 @@ import pandas as pd
 
 from pipeline.config import Record, parse
 from pipeline.data import readers
+from pipeline.data.archives import unpacked
 from pipeline.data.doctor.examination import examine
 from pipeline.data.doctor.report import Report, unlisted
 from pipeline.data.listing import Listing
@@ -49,7 +50,7 @@ def prepare(name: str, params: PrepareParams, folder: Path) -> tuple[pd.DataFram
         ValueError: for an unknown reader, or settings that are not the reader's.
     """
     workers = os.cpu_count() or 1
-    listing = list_images(name, params, workers=workers)
+    listing = _listed(name, params, folder, workers=workers)
     height, width = params.height, params.width
     with Packing(folder, rows=len(listing.entries), height=height, width=width) as packing:
         table, report = examine(listing, name=name, is_whole=params.published_counts, keeper=packing, workers=workers)
@@ -75,13 +76,25 @@ def check(name: str, params: PrepareParams, folder: Path) -> Report:
     """
     workers = os.cpu_count() or 1
     try:
-        listing = list_images(name, params, workers=workers)
+        listing = _listed(name, params, folder, workers=workers)
     except DataError as error:
-        report = unlisted(name, [f"{error.args[0]}: {problem}" for problem in error.problems])
-    else:
-        _, report = examine(listing, name=name, is_whole=params.published_counts, keeper=None, workers=workers)
+        return _unlisted(name, error)
+    _, report = examine(listing, name=name, is_whole=params.published_counts, keeper=None, workers=workers)
     report.write(report_of(folder))
     return report
+
+
+def _listed(name: str, params: PrepareParams, folder: Path, *, workers: int) -> Listing:
+    """Returns what lies in the data set's folder; where that can't be said, the report says why."""
+    try:
+        return list_images(name, params, workers=workers)
+    except DataError as error:
+        _unlisted(name, error).write(report_of(folder))
+        raise
+
+
+def _unlisted(name: str, error: DataError) -> Report:
+    return unlisted(name, [f"{error.args[0]}: {problem}" for problem in error.problems])
 
 
 def report_of(folder: Path) -> Path:
@@ -90,7 +103,7 @@ def report_of(folder: Path) -> Path:
 
 
 def list_images(name: str, params: PrepareParams, *, workers: int) -> Listing:
-    """Returns what lies in the data set's folder, rendered before where it is a generated one.
+    """Returns what lies in the data set's folder, unpacked or rendered before where it has to be.
 
     Raises:
         DataError: when the folder, or a part without which nothing can be listed, is not there.
@@ -99,7 +112,7 @@ def list_images(name: str, params: PrepareParams, *, workers: int) -> Listing:
     reader = readers.find(params.reader)
     settings = parse(reader.Settings, params.settings, f"prepare.{name}.settings")
     if params.people is None:
-        folder = locate(name if params.reader in readers.OWN else params.reader)
+        folder = unpacked(locate(name if params.reader in readers.OWN else params.reader))
     else:
         world.render(params.people, RAW / name, workers=workers)
         folder = RAW / name / params.reader

@@ -1,3 +1,5 @@
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +9,7 @@ import pytest
 from pipeline.config import load, parse
 from pipeline.data import market1501
 from pipeline.data.location import RAW
-from pipeline.data.prepare import PrepareParams, prepare
+from pipeline.data.prepare import PrepareParams, check, prepare
 from pipeline.data.store import ImageStore
 from pipeline.data.table import Counts, DataError
 from pipeline.tables.published import read_published
@@ -130,3 +132,41 @@ def test_settings_of_another_reader_are_named() -> None:
         prepare("small", params(settings={"distractors": False, "version": "V1"}), Path("out"))
     with pytest.raises(ValueError, match=r"reader: expected one of market1501, dukemtmc, .*got 'markt1501'"):
         prepare("small", params(reader="markt1501"), Path("out"))
+
+
+def test_a_zip_is_as_good_as_the_folder_in_it(market: Path, project: Path) -> None:
+    place = project / "data" / "raw" / "market1501"
+    place.parent.mkdir(parents=True)
+    shutil.make_archive(str(place), "zip", market.parent, market.name)
+    zipped, _ = prepare("zipped", params(), Path("zipped"))
+    shutil.rmtree(place)
+    place.with_name("market1501.zip").unlink()
+    market.rename(place)
+    folder, _ = prepare("folder", params(), Path("folder"))
+    assert folder.equals(zipped)
+    assert ImageStore(Path("zipped")).meta["fingerprint"] == ImageStore(Path("folder")).meta["fingerprint"]
+
+
+def test_the_fingerprint_knows_neither_times_nor_order_nor_place(market: Path, project: Path) -> None:
+    place = project / "data" / "raw" / "market1501"
+    place.parent.mkdir(parents=True)
+    shutil.copytree(market, place)
+    before = prepare("one", params(), Path("one"))[1].fingerprint
+    shutil.rmtree(place)
+    for path in sorted(market.rglob("*.jpg"), reverse=True):  # written in another order, so listed in another one
+        target = place / path.relative_to(market)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(path.read_bytes())
+        os.utime(target, (1, 1))
+    assert prepare("two", params(), Path("two"))[1].fingerprint == before
+    (place / "query" / "0001_c1s1_001051_00.jpg").rename(place / "query" / "0001_c2s1_001051_00.jpg")
+    assert prepare("two", params(), Path("two"))[1].fingerprint != before
+
+
+def test_what_cannot_be_listed_leaves_a_report_as_well(project: Path) -> None:
+    with pytest.raises(DataError):
+        prepare("small", params(), Path("out"))
+    written = Path("out.report.json").read_text()
+    assert "no such folder" in written
+    check("small", params(), Path("out"))
+    assert Path("out.report.json").read_text() == written
