@@ -12,9 +12,11 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as spawn
 
+from pipeline.clustering.pseudo_labels import ClusteringParams
 from pipeline.data.samplers import BatchParams
 from pipeline.methods.baseline import Baseline, BaselineParams
 from pipeline.methods.mdpr import MDPR, MDPRParams
+from pipeline.methods.mskd import MSKD, FirstPassParams, MSKDParams, StudentParams
 from pipeline.methods.smmd import SMMD, MutualParams, PrototypeParams, SelfMimicParams, SMMDParams
 from pipeline.models.resnet import BackboneParams
 from pipeline.training.workers import Workers
@@ -59,6 +61,22 @@ def smmd():
     )  # fmt: skip
     method = SMMD(params, num_classes=6, height=32, width=16, seed=3)
     method.begin_training(np.ones(48), IS_INFRARED, {})
+    return method
+
+
+def student():
+    """MSKD with all its switches on; its teacher is another network."""
+    params = MSKDParams(
+        backbone=BACKBONE, stripes=2, features="global", temperature=0.5, momentum=0.1, local_weight=0.2, iterations=1,
+        other_cameras_first=True,
+        clustering=ClusteringParams(centre_cameras=True, local_weight=0.15, k1=6, k2=2, eps=0.7, min_samples=2),
+        first_pass=FirstPassParams(clusters=None, iterations=2, momentum=1.0),
+        student=StudentParams(teacher="", mimicry_weight=1.0, mimicked="all", teacher_statistics="batch"),
+        batch=BATCH,
+    )  # fmt: skip
+    method = MSKD(params, num_classes=1, height=32, width=16, seed=3)
+    method.teacher.load_state_dict(MSKD(params, num_classes=1, height=32, width=16, seed=4).network.state_dict())
+    method.begin_training(np.arange(48) % 3, np.zeros(48, dtype=bool), {})
     return method
 
 
@@ -126,7 +144,7 @@ def difference(ours, theirs):
 
 
 @pytest.mark.parametrize("size", [2, 4])
-@pytest.mark.parametrize("method", [toy, baseline, mdpr, smmd])
+@pytest.mark.parametrize("method", [toy, baseline, mdpr, smmd, student])
 def test_workers_change_neither_losses_nor_weights(train, method, size):
     assert difference(train(method, size), train(method, 1)) < TOLERANCE
 
