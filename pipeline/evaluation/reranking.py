@@ -105,7 +105,7 @@ def rerank(
     k2: int,
     weight: float,
     convention: str,
-    block_size: int = 2048,
+    block_size: int = 1024,
     device: str | torch.device = "cpu",
     progress: Callable[[int, int], None] | None = None,
 ) -> Reranked:
