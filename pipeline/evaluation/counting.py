@@ -126,7 +126,7 @@ def _count_rows(start, stop, tile, first, block):  # type: ignore[no-untyped-def
                 if nearer < not_farther:
                     rows = with_room(rows, num_unclear + not_farther - nearer)
                     columns = with_room(columns, num_unclear + not_farther - nearer)
-                    _find_between(chunk, low, high, columns[num_unclear:])
+                    find_between(chunk, low, high, columns[num_unclear:])
                     for pair in range(num_unclear, num_unclear + not_farther - nearer):
                         rows[pair] = row
                         columns[pair] += first + begin
@@ -139,8 +139,8 @@ def _count_rows(start, stop, tile, first, block):  # type: ignore[no-untyped-def
 
 
 @numba.njit(cache=True, nogil=True)
-def _find_between(chunk, low, high, places):  # type: ignore[no-untyped-def]
-    """Writes to ``places`` where the chunk is between ``low`` and ``high``; few are, so most parts are skipped whole."""
+def find_between(chunk, low, high, places):  # type: ignore[no-untyped-def]
+    """Writes to ``places`` where the chunk is between ``low`` and ``high``; few are, so most parts are skipped."""
     found = 0
     for begin in range(0, chunk.size, PART):
         part = chunk[begin : begin + PART]

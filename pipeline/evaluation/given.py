@@ -55,42 +55,50 @@ def _count_rows(  # type: ignore[no-untyped-def]
     seen,
     broken,
 ):
-    visible = np.empty(rows.shape[1], rows.dtype)
+    visible, farthest = np.empty(rows.shape[1], rows.dtype), np.finfo(rows.dtype).max
     for row in range(start, stop):
-        line, rising, size = rows[row], thresholds[row], num_matches[row]
-        broken[row] = not _is_finite(line)
-        if size == 0 or broken[row]:
-            continue
-        hidden = unseen[max(view[row], 0) : view[row] + 1]  # one row of it, or none
-        if hidden.shape[0]:
+        line, rising = rows[row], thresholds[row, : num_matches[row]]
+        if view[row] >= 0:
             for place in range(line.size):
-                visible[place] = np.inf if hidden[0, place] else line[place]
+                is_hidden = unseen[view[row], place] and np.isfinite(line[place])
+                visible[place] = farthest if is_hidden else line[place]
             line = visible
         own = same_columns[same_starts[row] : same_starts[row + 1]]
-        _count_line(line, rising[:size], images[row])
-        _take_back(line, rising[:size], own, images[row])
-        if seen.shape[1]:
-            _see(line, rising[0], identities, identities[own[0]], seen[row])
+        own_identity = identities[own[0]] if own.size else -1
+        broken[row] = not _count_line(line, rising, images[row], identities, own_identity, seen[row])
+        _take_back(line, rising, own, images[row])
 
 
 @numba.njit(cache=True, nogil=True)
-def _is_finite(line):  # type: ignore[no-untyped-def]
+def _count_line(line, rising, images, identities, own_identity, seen):  # type: ignore[no-untyped-def]
+    """Counts until a number is not finite, and returns whether all are."""
     for begin in range(0, line.size, CHUNK):
         chunk = line[begin : begin + CHUNK]
-        if count_up_to(np.abs(chunk), np.finfo(line.dtype).max) < chunk.size:
+        if _count_finite(chunk) < chunk.size:
             return False
-    return True
-
-
-@numba.njit(cache=True, nogil=True)
-def _count_line(line, rising, images):  # type: ignore[no-untyped-def]
-    for begin in range(0, line.size, CHUNK):
-        chunk = line[begin : begin + CHUNK]
         for match in range(rising.size - 1, -1, -1):
             not_farther = count_up_to(chunk, rising[match])
             if not_farther == 0:
                 break
             images[match] += not_farther
+            if match == 0 and seen.size:
+                _see(chunk, rising[0], identities[begin : begin + CHUNK], own_identity, seen)
+    return True
+
+
+@numba.njit(cache=True, nogil=True)
+def _count_finite(chunk):  # type: ignore[no-untyped-def]
+    count = np.int32(0)
+    for place in range(chunk.size):
+        count = np.int32(count + (np.abs(chunk[place]) < np.inf))
+    return count
+
+
+@numba.njit(cache=True, nogil=True)
+def _see(chunk, nearest, identities, own_identity, seen):  # type: ignore[no-untyped-def]
+    for place in range(chunk.size):
+        if chunk[place] <= nearest and identities[place] != own_identity:
+            seen[identities[place]] = 1
 
 
 @numba.njit(cache=True, nogil=True)
@@ -99,10 +107,3 @@ def _take_back(line, rising, own, images):  # type: ignore[no-untyped-def]
     for column in own:
         for match in range(first_not_below(rising, rising.size, line[column]), rising.size):
             images[match] -= 1
-
-
-@numba.njit(cache=True, nogil=True)
-def _see(line, nearest, identities, own_identity, seen):  # type: ignore[no-untyped-def]
-    for column in range(line.size):
-        if line[column] <= nearest and identities[column] != own_identity:
-            seen[identities[column]] = 1
