@@ -1,6 +1,11 @@
+import itertools
+import os
 import shutil
+import signal
 from collections.abc import Callable
+from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -90,6 +95,31 @@ def test_what_was_stopped_goes_on_and_ends_in_the_same_bytes(
     assert len(decoded) == 9 - kept, "what was kept is not decoded again"
     assert content(tmp_path / "store") == content(tmp_path / "whole")
     assert not (tmp_path / "store.partial").exists()
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_what_was_killed_goes_on_and_ends_in_the_same_bytes(
+    market: Path, tmp_path: Path, pack: Pack, decoded: list[str], workers: int
+) -> None:
+    def be_killed() -> None:
+        keep, done = Packing.keep, itertools.count()
+
+        def kill(self: Packing, row: int, *image: Any) -> None:
+            keep(self, row, *image)
+            if next(done) == 4:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        Packing.keep = kill  # type: ignore[method-assign]
+        pack(market, tmp_path / "store", workers=workers)
+
+    child = get_context("fork").Process(target=be_killed)
+    child.start()
+    child.join()
+    assert child.exitcode == -signal.SIGKILL
+    pack(market, tmp_path / "store")
+    assert 1 <= len(decoded) <= 4, "five images or more were kept"
+    pack(market, tmp_path / "whole")
+    assert content(tmp_path / "store") == content(tmp_path / "whole")
 
 
 def test_pixels_that_did_not_reach_the_disk_are_made_again(

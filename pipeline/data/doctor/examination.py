@@ -53,17 +53,27 @@ def examine(
     found += [Finding("note", note) for note in listing.notes]
     found += [finding for _, findings in looked for finding in findings]
     table = _table(listing, [facts for facts, _ in looked])
-    if len(table):
-        found += rules.check_rows(table, num_cameras=listing.num_cameras)
-        pixels = pd.Series([facts.pixels if facts else "" for facts, _ in looked], dtype="str")
-        found += rules.check_copies(table, pixels, is_whole=is_whole)
-        found += rules.check_sizes(table) + rules.check_queries(table)
-    else:
-        found.append(Finding("nothing", "no images"))
-    if is_whole and listing.published is not None and len(table):
-        found += rules.check_counts(table, listing.published, tuple(listing.hearsay))
+    pixels = pd.Series([facts.pixels if facts else "" for facts, _ in looked], dtype="str")
+    found += _check_table(listing, table, pixels, is_whole=is_whole)
     mark = "" if any(finding.is_error for finding in found) else fingerprint(table)
     return table, describe(name, listing.name, table, mark, found)
+
+
+def _check_table(listing: Listing, table: pd.DataFrame, pixels: pd.Series, *, is_whole: bool) -> list[Finding]:
+    """Returns what is wrong with the rows together; only where all counts are right is a copy the makers' own."""
+    if table.empty:
+        return [Finding("nothing", "no images")]
+    counted = []
+    if is_whole and listing.published is not None:
+        counted = rules.check_counts(table, listing.published, tuple(listing.hearsay))
+    as_published = is_whole and not any(finding.is_error for finding in counted)
+    return [
+        *rules.check_rows(table, num_cameras=listing.num_cameras),
+        *rules.check_copies(table, pixels, as_published=as_published),
+        *rules.check_sizes(table),
+        *counted,
+        *rules.check_queries(table),
+    ]
 
 
 def _look(folder: Path, path: str, row: int, keeper: Keeper | None) -> tuple[Facts | None, list[Finding]]:

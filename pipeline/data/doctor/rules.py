@@ -50,11 +50,11 @@ def _shared_identities(table: pd.DataFrame) -> list[Finding]:
     ]
 
 
-def check_copies(table: pd.DataFrame, pixels: pd.Series, *, is_whole: bool) -> list[Finding]:
+def check_copies(table: pd.DataFrame, pixels: pd.Series, *, as_published: bool) -> list[Finding]:
     """Returns a finding for each picture that is there more than once, by the worst that its places mean.
 
-    ``pixels`` has a digest of what each row shows, '' where that is not known. Of a data set that is whole, the makers
-    are to blame.
+    ``pixels`` has a digest of what each row shows, '' where that is not known. In a data set that is
+    ``as_published`` it is the makers' own.
     """
     known = table.assign(pixels=pixels)[pixels != ""]
     found = []
@@ -63,7 +63,7 @@ def check_copies(table: pd.DataFrame, pixels: pd.Series, *, is_whole: bool) -> l
         if len(places) < 2:
             continue
         if places["split"].nunique() > 1:
-            rule, one = "leaked_by_makers" if is_whole else "leaked", places.drop_duplicates("split")
+            rule, one = "leaked_by_makers" if as_published else "leaked", places.drop_duplicates("split")
         elif places["person_id"].nunique() > 1:
             rule, one = "two_persons", places.drop_duplicates("person_id")
         else:

@@ -23,7 +23,7 @@ def shown(table: pd.DataFrame, **same: int) -> pd.Series:
 
 def test_a_good_table_breaks_no_rule(table: pd.DataFrame) -> None:
     assert rules.check_rows(table, num_cameras=6) == []
-    assert rules.check_copies(table, shown(table), is_whole=False) == []
+    assert rules.check_copies(table, shown(table), as_published=False) == []
     assert rules.check_sizes(table) == []
     assert rules.check_counts(table, Counts(3, 2, 2, 2, 4, 2), ()) == []
 
@@ -57,29 +57,29 @@ def test_without_cameras_every_camera_is_zero(table: pd.DataFrame) -> None:
 def test_the_same_picture_in_train_and_test_is_an_error_unless_the_makers_put_it_there(
     table: pd.DataFrame,
 ) -> None:
-    for is_whole, rule in ((False, "leaked"), (True, "leaked_by_makers")):
-        (found,) = rules.check_copies(table, shown(table, row_4=0), is_whole=is_whole)
-        assert (found.rule, found.is_error) == (rule, not is_whole)
+    for as_published, rule in ((False, "leaked"), (True, "leaked_by_makers")):
+        (found,) = rules.check_copies(table, shown(table, row_4=0), as_published=as_published)
+        assert (found.rule, found.is_error) == (rule, not as_published)
         assert found.text == f"query/0003_c6s1_001051_00.jpg: the same pixels as {FIRST}"
 
 
 def test_the_same_content_is_told_from_the_same_pixels(table: pd.DataFrame) -> None:
     copied = spoil(table, 4, "sha256", table["sha256"][0])
-    (found,) = rules.check_copies(copied, shown(table, row_4=0), is_whole=False)
+    (found,) = rules.check_copies(copied, shown(table, row_4=0), as_published=False)
     assert "the same content as" in found.text
 
 
 def test_one_picture_of_two_identities_and_of_one_are_warnings(table: pd.DataFrame) -> None:
-    (two,) = rules.check_copies(table, shown(table, row_2=0), is_whole=False)
-    (one,) = rules.check_copies(table, shown(table, row_1=0), is_whole=False)
+    (two,) = rules.check_copies(table, shown(table, row_2=0), as_published=False)
+    (one,) = rules.check_copies(table, shown(table, row_1=0), as_published=False)
     assert (two.rule, one.rule) == ("two_persons", "copies")
     assert not two.is_error
     assert not one.is_error
 
 
 def test_a_file_that_is_listed_twice_is_no_copy_and_one_without_pixels_neither(table: pd.DataFrame) -> None:
-    assert rules.check_copies(spoil(table, 1, "path", FIRST), shown(table, row_1=0), is_whole=False) == []
-    assert rules.check_copies(table, pd.Series([""] * len(table), dtype="str"), is_whole=False) == []
+    assert rules.check_copies(spoil(table, 1, "path", FIRST), shown(table, row_1=0), as_published=False) == []
+    assert rules.check_copies(table, pd.Series([""] * len(table), dtype="str"), as_published=False) == []
 
 
 @pytest.mark.parametrize(("height", "width", "is_small"), [(32, 16, False), (31, 16, True), (32, 15, True)])
