@@ -1,34 +1,57 @@
 import json
-import subprocess
 import sys
-from pathlib import Path
 
-SCRIPT = Path(__file__).parents[2] / "benchmarks" / "kernels.py"
+import numpy as np
+import pytest
+
+from benchmarks import kernels
+from pipeline.evaluation.ranking import rank_distances
+
 KEYS = {"work", "ours_s", "floor_s", "ratio", "added_gib", "target", "met"}
 
 
-def run(*arguments):
-    return subprocess.run([sys.executable, SCRIPT, *arguments], capture_output=True, text=True, timeout=300)
+def run(monkeypatch, *arguments):
+    monkeypatch.setattr(sys, "argv", ["kernels.py", *arguments])
+    kernels.main()
 
 
-def test_a_quick_run_writes_the_rows_it_was_asked_for(tmp_path):
+def test_a_quick_run_writes_the_rows_it_was_asked_for(monkeypatch, tmp_path, capsys):
     file = tmp_path / "kernels.json"
     chosen = ("sysu-10-trials", "dbscan-12936", "reranking-market")
-    answer = run("--quick", "--only", *chosen, "--json", str(file))
-    assert answer.returncode == 0, answer.stderr
-    rows = json.loads(file.read_text())
+    run(monkeypatch, "--quick", "--only", *chosen, "--json", str(file))
+    rows, printed = json.loads(file.read_text()), capsys.readouterr().out
     assert tuple(row["work"].split(" ")[0] for row in rows) == chosen
     for row in rows:
         assert set(row) == KEYS
-        assert row["work"] in answer.stdout
+        assert row["work"] in printed
         assert row["ours_s"] > 0
         assert isinstance(row["met"], bool)
-    written = file.read_text()
-    assert run("--quick", "--missing", "--only", *chosen, "--json", str(file)).returncode == 0
-    assert file.read_text() == written
 
 
-def test_rows_that_are_not_there_are_named_beside_those_that_are():
-    answer = run("--only", "market", "lfw")
-    assert answer.returncode == 2
-    assert "no rows lfw; there are market-distances, market" in answer.stderr
+def test_a_resumed_run_measures_only_what_is_missing(monkeypatch, tmp_path):
+    file = tmp_path / "kernels.json"
+    run(monkeypatch, "--quick", "--only", "dbscan-12936", "--json", str(file))
+    before = json.loads(file.read_text())
+    run(monkeypatch, "--quick", "--missing", "--only", "dbscan-12936", "regdb-10-trials", "--json", str(file))
+    after = json.loads(file.read_text())
+    assert after[0] == before[0]
+    assert [row["work"].split(" ")[0] for row in after] == ["dbscan-12936", "regdb-10-trials"]
+
+
+def test_rows_that_are_not_there_are_named_beside_those_that_are(monkeypatch, capsys):
+    with pytest.raises(SystemExit):
+        run(monkeypatch, "--only", "market", "lfw")
+    assert "no rows lfw; there are market-distances, market" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("work", ["market-distances", "sysu-10-trials", "regdb-10-trials"])
+def test_the_reference_finds_the_numbers_that_it_is_timed_for(work):
+    (row,) = [row for row in kernels.works() if row.name == work]
+    given = {"camera_rule": row.settings["rule"], "with_identities": row.settings["with_identities"]}
+    _, labels = kernels.test_set(50, 90, 12)
+    distances = np.random.default_rng(0).random((50, 90), dtype=np.float32)
+    mean_precision, mean_penalty, curve = kernels.rank_by_sorting(distances, **labels, **given)
+    ours = rank_distances(distances, **labels, **given)
+    assert mean_precision == pytest.approx(ours.metrics()["mAP"], abs=1e-12)
+    assert mean_penalty == pytest.approx(ours.metrics()["mINP"], abs=1e-12)
+    np.testing.assert_allclose(curve[:20], [ours.cmc(rank) for rank in range(1, 21)])
