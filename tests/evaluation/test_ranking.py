@@ -6,6 +6,10 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from pipeline.evaluation import counting
+from pipeline.evaluation import labels as labels_module
+from pipeline.evaluation.counting_by_torch import count_by_torch, remove_by_torch
+from pipeline.evaluation.labels import ALL_SEEN, SAME_CAMERA_REMOVED, CameraRule, Labels
 from pipeline.evaluation.ranking import Ranking, rank_distances, rank_embeddings
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "market_protocol.npz"
@@ -148,7 +152,7 @@ def test_neither_gallery_order_nor_block_size_nor_threads_move_a_bit(distance, c
         case["gallery"] *= 1 + rng.integers(-2, 3, (300, 200)).astype(np.float32) * np.float32(2**-23)
     expected = rank_embeddings(**case, distance=distance)
     threads = torch.get_num_threads()
-    for block_size in (1, 7, 1000):
+    for block_size in (13, 60, 1000):
         order = rng.permutation(300)
         moved = case | {name: case[name][order] for name in ("gallery", "gallery_ids", "gallery_cameras")}
         torch.set_num_threads(1 + block_size % 2)
@@ -285,3 +289,90 @@ def test_what_cannot_be_ranked_is_an_error_that_says_why(change, message):
     case = random_case(np.random.default_rng(8)) | {"distance": "cosine"}
     with pytest.raises(ValueError, match=message):
         rank_embeddings(**case | change)
+
+
+@pytest.mark.parametrize("with_identities", [False, True])
+@pytest.mark.parametrize("copies", [False, True])
+def test_counting_in_torch_gives_what_the_compiled_loops_give(monkeypatch, with_identities, copies):
+    rng = np.random.default_rng(9)
+    case = random_case(rng) | {"camera_rule": CameraRule("", removes_same_camera=True, unseen=((1, 2), (3, 4), (3, 1)))}
+    if copies:
+        case["gallery"] = case["gallery"][rng.integers(0, 8, 300)]
+    given = {"distance": "cosine", "with_identities": with_identities, "block_size": 64}
+    expected = rank_embeddings(**case, **given)
+
+    def remove(tile, columns, labels, queries, same):
+        remove_by_torch(tile, columns, same, labels.view[queries], labels.unseen, float(counting.REMOVED))
+
+    monkeypatch.setattr(counting, "_count", count_by_torch)
+    monkeypatch.setattr(counting, "remove", remove)
+    assert_same(rank_embeddings(**case, **given), expected)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("distance", ["cosine", "euclidean"])
+def test_a_gpu_gives_the_same_bits(distance):
+    case = random_case(np.random.default_rng(10))
+    given = {"distance": distance, "with_identities": True, "block_size": 128}
+    assert_same(rank_embeddings(**case, **given, device="cuda"), rank_embeddings(**case, **given))
+
+
+def trapezoids(places):
+    """The area below the curve of precision over recall as the Market code walks it, one image after the other."""
+    area, old_precision, hits = 0.0, 1.0, 0
+    for place in range(1, max(places) + 1):
+        hits += place in places
+        precision = hits / place
+        if place in places:
+            area += (precision + old_precision) / 2 / len(places)
+        old_precision = precision
+    return area
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.sets(st.integers(1, 30), min_size=1, max_size=30))
+def test_trapezoid_average_precision_is_the_area_that_the_market_code_adds_up(places):
+    gallery_ids = [1 if place in places else 2 for place in range(1, 31)]
+    ranking = rank_distances(
+        [np.arange(30)],
+        query_ids=[1],
+        gallery_ids=gallery_ids,
+        query_cameras=[1],
+        gallery_cameras=[2] * 30,
+        average_precision="trapezoid",
+    )
+    np.testing.assert_allclose(ranking.average_precision, [trapezoids(places)], rtol=1e-13)
+
+
+def test_own_images_are_not_seen():
+    case = random_case(np.random.default_rng(11), num_query=300)
+    case |= {name.replace("query", "gallery"): case[name] for name in ("query", "query_ids")}
+    case |= {"query_cameras": np.zeros(300), "gallery_cameras": np.zeros(300)}
+    ranking = rank_embeddings(**case, distance="euclidean", own_rows=np.arange(300), camera_rule=ALL_SEEN)
+    distances = np.square(case["query"][:, None].astype(np.float64) - case["gallery"]).sum(axis=2)
+    np.fill_diagonal(distances, np.nan)
+    rest = [np.flatnonzero(np.arange(300) != row) for row in range(300)]
+    for row in range(0, 300, 30):
+        alone = {"query_ids": case["query_ids"][[row]], "query_cameras": [0], "gallery_cameras": np.ones(299)}
+        expected = oracle(distances[[row]][:, rest[row]], gallery_ids=case["gallery_ids"][rest[row]], **alone)
+        assert ranking.first_match[row] == expected[2][0]
+        assert ranking.average_precision[row] == pytest.approx(expected[0][0])
+
+
+def test_queries_of_large_identities_are_taken_fewer_at_a_time(monkeypatch):
+    case = random_case(np.random.default_rng(12))
+    expected = rank_embeddings(**case, distance="cosine")
+    monkeypatch.setattr(labels_module, "NUMBERS_AT_ONCE", 30)
+    labels = Labels(*labels_of(case).values(), SAME_CAMERA_REMOVED)
+    blocks = list(labels.blocks(2048))
+    assert [block.start for block in blocks[1:]] == [block.stop for block in blocks[:-1]]
+    assert (len(blocks) > 10, blocks[0].start, blocks[-1].stop) == (True, 0, 40)
+    assert_same(rank_embeddings(**case, distance="cosine"), expected)
+    distances = np.random.default_rng(0).random((40, 300))
+    assert_equals_oracle(rank_distances(distances, **labels_of(case)), oracle(distances, **labels_of(case)))
+
+
+def test_unknown_average_precisions_are_an_error():
+    case = random_case(np.random.default_rng(13))
+    with pytest.raises(ValueError, match="standard or trapezoid, got 'exact'"):
+        rank_embeddings(**case, distance="cosine", average_precision="exact")
