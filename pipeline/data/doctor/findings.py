@@ -33,7 +33,9 @@ class Finding:
 RESTORE = "restore it from the archive, or ask for the archive again"
 
 RULES = {
-    "reader": Rule(True, "files, lists and names that do not fit", "each line says; what the makers gave in another way, restore"),
+    "reader": Rule(
+        True, "files, lists and names that do not fit", "each line says; what the makers gave in another way, restore"
+    ),
     "missing": Rule(True, "images that are listed and not there", RESTORE),
     "empty": Rule(True, "files without content", RESTORE),
     "unreadable": Rule(True, "files that are no readable image", RESTORE),
