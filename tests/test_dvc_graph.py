@@ -9,14 +9,16 @@ import yaml
 
 from pipeline import config
 from pipeline.data.readers import READERS
-from pipeline.methods.registry import METHODS
+from pipeline.methods.registry import METHODS, find
 
 ROOT = Path(__file__).parents[1]
 WHOLE = (
     "pipeline/data/doctor",
+    "pipeline/clustering",
     "pipeline/data/layouts",
     "pipeline/evaluation",
     "pipeline/jobs",
+    "pipeline/neighbors",
     "pipeline/scoring",
     "pipeline/tables",
     "pipeline/training",
@@ -64,6 +66,8 @@ def imported_files(graph, command):
         argument = tree["references"]["pretrained"]
     if entry == "stages.prepare":
         roots.add(READERS[tree["prepare"][argument]["reader"]])
+    if entry == "stages.cluster":
+        argument = tree["cluster"][argument]["experiment"]
     if entry != "stages.tables" and argument in tree["experiments"]:
         roots.add(METHODS[tree["experiments"][argument]["method"]].split(":")[0])
     modules = set(roots).union(*(graph.find_upstream_modules(root) for root in roots))
@@ -97,6 +101,17 @@ def test_a_stage_depends_on_the_data_and_the_start_that_its_parameters_name(comm
             assert f"artifacts/train/{name}" in deps
         elif experiment["start"] not in ("none", "imagenet"):
             assert {experiment["start"], f"{experiment['start']}/model.safetensors"} & set(deps)
+        if command[2] == "stages.train":
+            kind = find(experiment["method"])
+            settings = config.parse(kind.params_type, experiment["settings"], name)
+            assert set(kind.sources(settings).values()) <= set(deps)
+    if command[2] == "stages.cluster":
+        params = tree["cluster"][name]
+        experiment = tree["experiments"][params["experiment"]]
+        network = f"{experiment['start']}/model.safetensors"
+        if params["weights"] == "trained":
+            network = f"artifacts/train/{params['experiment']}"
+        assert {f"data/prepared/{experiment['data']}", network} <= set(deps)
     if command[2] == "stages.tables":
         scored = {f"artifacts/evaluate/{name}/metrics.json" for name in command[3:]}
         assert scored == {dep for dep in deps if dep.endswith("metrics.json")}
