@@ -13,6 +13,7 @@ from pipeline.data.doctor.examination import tabulate
 from pipeline.data.listing import Listing
 from pipeline.data.readers import OWN, READERS, find
 from pipeline.data.table import DataError
+from pipeline.evaluation import protocols
 from tests.data import tiny_sets
 
 
@@ -196,3 +197,51 @@ def test_variants_of_a_data_set_never_share_a_name(tmp_path: Path) -> None:
         names[name] = given.list_images(given.make(tmp_path / name)).name
     names.pop("msmt17_converted")
     assert len(set(names.values())) == len(names)
+
+
+SEARCHES: dict[str, list[protocols.Search]] = {
+    "market": [protocols.MARKET],
+    "no_cameras": [protocols.NO_CAMERAS],
+    "sysu_mm01": [
+        protocols.sysu_mm01(name, shots=1, draws=draws, trials=2)
+        for name in protocols.SYSU_GALLERIES
+        for draws in ("official", "seeded")
+    ],
+    "regdb": [protocols.regdb(name) for name in protocols.REGDB_MODALITIES],
+    "llcm": [protocols.llcm(name, trials=2) for name in protocols.LLCM_MODALITIES],
+}
+
+
+@each_set
+def test_its_protocol_can_be_followed(name: str, tmp_path: Path) -> None:
+    folder = SETS[name].make(tmp_path)
+    if SETS[name].reader == "sysu_mm01":
+        tiny_sets.sysu_draws(folder)
+    listing = SETS[name].list_images(folder)
+    table, _ = tabulate(listing, is_whole=False)
+    for search in SEARCHES[listing.protocol]:
+        trials = list(protocols.trials_of(search, table, listing.draws))
+        assert len(trials) == search.trials
+        for trial in trials:
+            assert (trial.labels.num_matches > 0).all(), search
+
+
+def test_makers_galleries_and_drawn_ones_have_one_image_of_each_identity_and_camera(tmp_path: Path) -> None:
+    folder = tiny_sets.sysu_mm01(tmp_path)
+    tiny_sets.sysu_draws(folder)
+    listing = SETS["sysu_mm01"].list_images(folder)
+    table, _ = tabulate(listing, is_whole=False)
+    for search in SEARCHES["sysu_mm01"]:
+        for trial in protocols.trials_of(search, table, listing.draws):
+            pairs = table.iloc[trial.gallery][["person_id", "camera_id"]]
+            assert not pairs.duplicated().any()
+
+
+def test_own_images_are_looked_for_with_cameras_and_without(tmp_path: Path) -> None:
+    folder = tiny_sets.people_folder(tmp_path)
+    for camera, protocol in ((r"_c(\d+)", "market"), (None, "no_cameras")):
+        listing = find("folder").list_images(folder, train_share=0.5, seed=1, camera=camera)
+        table, _ = tabulate(listing, is_whole=False)
+        assert listing.protocol == protocol
+        (trial,) = protocols.trials_of(SEARCHES[protocol][0], table)
+        assert (trial.labels.num_matches > 0).all()
