@@ -9,7 +9,7 @@ import shutil
 import threading
 import zlib
 from collections.abc import Mapping
-from dataclasses import asdict, astuple
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -165,4 +165,4 @@ class Packing:
 
 
 def _line(row: int, facts: Facts, crc: int) -> str:
-    return " ".join(str(word) for word in (row, *astuple(facts), crc))
+    return f"{row} {facts.sha256} {facts.format} {facts.width} {facts.height} {facts.pixels} {crc}"

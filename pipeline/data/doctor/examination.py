@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import pandas as pd
 from PIL import Image
@@ -95,11 +94,12 @@ def _look(folder: Path, path: str, row: int, keeper: Keeper | None) -> tuple[Fac
 
 
 def _table(listing: Listing, facts: list[Facts | None]) -> pd.DataFrame:
-    rows: list[dict[str, Any]] = []
-    for entry, known in zip(listing.entries, facts, strict=True):
-        size = (known.width, known.height, known.sha256) if known else (0, 0, "")
-        file = dict(zip(("width", "height", "sha256"), size, strict=True))
-        rows.append(asdict(entry) | {"split": SPLIT_OF_ROLE[entry.role]} | file)
+    """Returns a row for each entry; an image that gave no pixels has the size 0 and no digest."""
+    sizes = [(known.width, known.height, known.sha256) if known else (0, 0, "") for known in facts]
+    rows = [
+        (one.path, one.person_id, one.camera_id, one.modality, SPLIT_OF_ROLE[one.role], one.role, *size)
+        for one, size in zip(listing.entries, sizes, strict=True)
+    ]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
