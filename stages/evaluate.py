@@ -31,7 +31,8 @@ def run(name: str, weights: Path | None, authors: bool, out: Path) -> None:
     from pipeline.config import block, load, parse
     from pipeline.data.store import ImageStore
     from pipeline.methods.registry import find
-    from pipeline.scoring.evaluate import EvaluationParams, evaluate, model_from, model_from_file
+    from pipeline.scoring.comparison import EvaluationParams
+    from pipeline.scoring.evaluate import evaluate, model_from, model_from_file
     from pipeline.tracking.runs import stage_run
     from pipeline.training.checkpoint import open_checkpoint
 

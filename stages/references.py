@@ -18,7 +18,7 @@ def run() -> None:
     from pipeline.config import block, load, parse
     from pipeline.data.store import ImageStore
     from pipeline.methods.registry import find
-    from pipeline.scoring.evaluate import EvaluationParams
+    from pipeline.scoring.comparison import EvaluationParams
     from pipeline.scoring.references import ReferencesParams, networks, trivial
     from pipeline.tracking.runs import stage_run
     from pipeline.training.checkpoint import open_checkpoint
@@ -30,7 +30,7 @@ def run() -> None:
     with stage_run(stage="references", name=params.data, params=params.model_dump(), inputs=[data]) as tracked:
         store, found = ImageStore(data), open_checkpoint(Path("artifacts/train") / params.pretrained)
         kind = find(found.meta["experiment"]["method"])
-        for result in [*trivial(store, params, out), *networks(store, found, kind, evaluation, out)]:
+        for result in [*trivial(store, params, evaluation, out), *networks(store, found, kind, evaluation, out)]:
             tracked.log_metrics({f"{result.experiment}_mAP": result.metrics["mAP"]})
 
 

@@ -13,6 +13,15 @@ TRAIN, TEST, CAMERAS = range(1, 7), range(7, 12), (1, 2)
 BACKBONE = {"depth": 18, "width": 0.125, "ibn": False, "last_stride": 1, "stem_pool": "padded"}
 BATCH = {"groups": 2, "identities": 2, "images": 2}
 
+EVALUATION = {
+    "distance": "cosine",
+    "flip": False,
+    "batch": 16,
+    "average_precision": "standard",
+    "postprocessing": None,
+    "query_expansion": None,
+    "reranking": None,
+}
 BASELINE = {
     "method": "baseline",
     "data": "noise",

@@ -10,7 +10,7 @@ from pipeline.data import readers
 from pipeline.data.prepare import PrepareParams
 from pipeline.jobs.resources import ResourcesParams
 from pipeline.methods.registry import find
-from pipeline.scoring.evaluate import EvaluationParams
+from pipeline.scoring.comparison import EvaluationParams
 from pipeline.scoring.references import ReferencesParams
 from pipeline.training.experiment import ExperimentParams
 

@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 
-from pipeline.evaluation.ranking import rank_embeddings
+from pipeline.evaluation.protocols import COUNTED
 
 IMAGES_AT_ONCE = 256
 
 
-def chance(*, columns: int, trials: int, seed: int, **labels: Any) -> dict[str, float]:
+def chance(
+    measure: Callable[[np.ndarray], dict[str, float]], is_query: np.ndarray, *, columns: int, trials: int, seed: int
+) -> dict[str, float]:
     """Returns the mean metrics of ``trials`` rankings by random embeddings with ``columns`` numbers, and mAP_std.
 
-    ``labels`` are the ids and cameras of both sides, as ``rank_embeddings`` takes them.
+    ``measure`` returns the metrics by embeddings [N, columns], of which ``is_query`` [N] tells the queries.
     """
     generator = np.random.default_rng(seed)
     runs = []
     for _ in range(trials):
-        query, gallery = (
-            generator.standard_normal((len(labels[side]), columns)) for side in ("query_ids", "gallery_ids")
-        )
-        runs.append(rank_embeddings(query, gallery, distance="cosine", **labels).metrics())
+        features = np.empty((len(is_query), columns))
+        for side in (is_query, ~is_query):
+            features[side] = generator.standard_normal((np.count_nonzero(side), columns))
+        runs.append(measure(features))
     means = {name: float(np.mean([run[name] for run in runs])) for name in runs[0]}
-    counts = {name: runs[0][name] for name in ("num_queries", "num_valid_queries")}
+    counts = {name: runs[0][name] for name in COUNTED}
     return {**means, **counts, "mAP_std": float(np.std([run["mAP"] for run in runs]))}
 
 

@@ -19,11 +19,12 @@ METRICS = ("rank1", "rank5", "rank10", "rank20", "mAP", "mINP")
 
 @dataclass(frozen=True)
 class Reranking:
-    """k-reciprocal re-ranking (Zhong et al., CVPR 2017) and its three numbers."""
+    """k-reciprocal re-ranking (Zhong et al., CVPR 2017), its three numbers and whose reading of it; see ``rerank``."""
 
     k1: int
     k2: int
     weight: float
+    convention: str
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class Protocol:
         camera_rule: which gallery images a query does not see.
         reranking: the re-ranking done, or None.
         query_expansion: how queries were expanded, or ``none``.
+        postprocessing: what was done to features before they were compared, or ``none``.
         average_precision: ``mean precision at each match``, or another definition.
     """
 
@@ -57,6 +59,7 @@ class Protocol:
     camera_rule: str
     reranking: Reranking | None
     query_expansion: str
+    postprocessing: str
     average_precision: str
 
     @property
@@ -64,6 +67,7 @@ class Protocol:
         """The protocol in words that published tables use: ``standard``, ``all-search single-shot``, ..."""
         words = [self.search, "" if self.shots == "all" else self.shots]
         words += ["re-ranking" if self.reranking else "", "" if self.query_expansion == "none" else "query expansion"]
+        words += ["" if self.postprocessing == "none" else "post-processing"]
         return " ".join(word for word in words if word)
 
     @property
@@ -118,7 +122,7 @@ class Result:
 
 
 def market_protocol(*, data: str, fingerprint: str, counts: Mapping[str, int], is_generated: bool) -> Protocol:
-    """Returns the protocol of Market-1501 and DukeMTMC-reID, as ``ranking.py`` measures it."""
+    """Returns the protocol of Market-1501 with nothing added: others are made of it by ``dataclasses.replace``."""
     return Protocol(
         data=data,
         fingerprint=fingerprint,
@@ -131,6 +135,7 @@ def market_protocol(*, data: str, fingerprint: str, counts: Mapping[str, int], i
         camera_rule="same identity and camera removed",
         reranking=None,
         query_expansion="none",
+        postprocessing="none",
         average_precision="mean precision at each match",
     )
 

@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 
-from pipeline.config import Record, parse
+from pipeline.config import parse
 from pipeline.data.loading import Loader
 from pipeline.data.store import ImageStore
-from pipeline.evaluation.ranking import Ranking, rank_embeddings
+from pipeline.evaluation.protocols import Search
 from pipeline.evaluation.stamp import Protocol, Recipe, Result, market_protocol, write_result
 from pipeline.models import weights
 from pipeline.models.embedder import Embedder
+from pipeline.scoring.comparison import EvaluationParams, compare, search_of
 from pipeline.training.checkpoint import Checkpoint
 from pipeline.training.embed import embed
 from pipeline.training.experiment import ExperimentParams, build_method
@@ -26,18 +27,6 @@ from pipeline.training.precision import use_plain_float32
 from pipeline.training.workers import Workers
 
 CMC_RANKS = 50
-
-
-class EvaluationParams(Record):
-    """The block ``evaluation`` of params.yaml.
-
-    ``distance`` is ``cosine`` or ``euclidean``; ``flip`` adds the mirrored image's embedding; ``batch`` counts images
-    embedded at a time.
-    """
-
-    distance: Literal["cosine", "euclidean"]
-    flip: bool
-    batch: int
 
 
 @dataclass(frozen=True)
@@ -94,8 +83,11 @@ def describe(name: str, params: ExperimentParams, method: Method, *, epoch: int)
 def evaluate(model: Model, store: ImageStore, params: EvaluationParams, folder: Path) -> Result:
     """Writes embeddings, their rows, the CMC curve and ``metrics.json`` to ``folder`` and returns the result."""
     rows = test_rows(store)
+    table = store.table.iloc[rows]
+    search = search_of(table)
+    stamped = protocol(store, search, params)
     embeddings = embed_test(model, store, rows, params)
-    ranking = rank(embeddings, store.table.iloc[rows], params.distance)
+    found = compare(embeddings, table, search, params)
     recipe = Recipe(
         **model.recipe,
         height=store.meta["height"],
@@ -104,11 +96,14 @@ def evaluate(model: Model, store: ImageStore, params: EvaluationParams, folder: 
         distance=params.distance,
         flip=params.flip,
     )
-    result = Result(model.name, model.method, model.seed, 1, ranking.metrics(), protocol(store), recipe)
+    result = Result(model.name, model.method, model.seed, search.trials, found.metrics, stamped, recipe)
     folder.mkdir(parents=True, exist_ok=True)
     np.save(folder / "embeddings.npy", embeddings)
-    store.table.iloc[rows].to_parquet(folder / "rows.parquet", index=False)
-    curve = [{"rank": place, "cmc": ranking.cmc(place)} for place in range(1, CMC_RANKS + 1)]
+    table.to_parquet(folder / "rows.parquet", index=False)
+    curve = [
+        {"rank": place, "cmc": float(np.mean([ranking.cmc(place) for ranking in found.rankings]))}
+        for place in range(1, CMC_RANKS + 1)
+    ]
     pd.DataFrame(curve).to_csv(folder / "cmc.csv", index=False)
     write_result(folder / "metrics.json", result)
     return result
@@ -134,28 +129,12 @@ def embed_test(model: Model, store: ImageStore, rows: np.ndarray, params: Evalua
     ).numpy()
 
 
-def rank(features: np.ndarray, table: pd.DataFrame, distance: str) -> Ranking:
-    """Returns the ranking by the Market protocol of features ``[N, D]`` of the rows of ``table``."""
-    query = (table["role"] == "query").to_numpy()
-    return rank_embeddings(features[query], features[~query], distance=distance, **labels(table))
-
-
-def labels(table: pd.DataFrame) -> dict[str, Any]:
-    """Returns ids and cameras of queries and gallery, as ``rank_embeddings`` takes them."""
-    query, gallery = table[table["role"] == "query"], table[table["role"] == "gallery"]
-    return {
-        "query_ids": query["person_id"].to_numpy(),
-        "gallery_ids": gallery["person_id"].to_numpy(),
-        "query_cameras": query["camera_id"].to_numpy(),
-        "gallery_cameras": gallery["camera_id"].to_numpy(),
-    }
-
-
-def protocol(store: ImageStore) -> Protocol:
-    """Returns the protocol of the store's data set."""
-    return market_protocol(
+def protocol(store: ImageStore, search: Search, params: EvaluationParams) -> Protocol:
+    """Returns how the store's test images are searched and compared, for the stamp."""
+    plain = market_protocol(
         data=store.meta["name"],
         fingerprint=store.meta["fingerprint"],
         counts=store.meta["counts"],
         is_generated=store.meta["generated"],
     )
+    return replace(plain, **search.stamp_fields(), **params.stamp_fields())

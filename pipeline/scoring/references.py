@@ -11,17 +11,9 @@ import numpy as np
 from pipeline.config import Record, parse
 from pipeline.data.store import ImageStore
 from pipeline.evaluation import references
-from pipeline.evaluation.stamp import Recipe, Result, write_result
-from pipeline.scoring.evaluate import (
-    EvaluationParams,
-    describe,
-    evaluate,
-    labels,
-    model_from,
-    protocol,
-    rank,
-    test_rows,
-)
+from pipeline.evaluation.stamp import Protocol, Recipe, Result, write_result
+from pipeline.scoring.comparison import EvaluationParams, compare, search_of
+from pipeline.scoring.evaluate import describe, evaluate, model_from, protocol, test_rows
 from pipeline.training.checkpoint import Checkpoint
 from pipeline.training.experiment import ExperimentParams, build_method
 from pipeline.training.method import Method
@@ -63,19 +55,28 @@ class ReferencesParams(Record):
     pretrained: str
 
 
-def trivial(store: ImageStore, params: ReferencesParams, out: Path) -> Iterator[Result]:
-    """Yields the results of chance, colour stripes and raw pixels, written to ``out/NAME/metrics.json``."""
+def trivial(store: ImageStore, params: ReferencesParams, evaluation: EvaluationParams, out: Path) -> Iterator[Result]:
+    """Yields the results of chance, colour stripes and raw pixels, written to ``out/NAME/metrics.json``.
+
+    By the protocol of ``evaluation``, and by cosine distances.
+    """
     rows = test_rows(store)
     table, images = store.table.iloc[rows], np.asarray(store.images[rows])
-    chance = references.chance(**params.chance.model_dump(), **labels(table))
+    by_cosine = evaluation.model_copy(update={"distance": "cosine"})
+    stamped = protocol(store, search_of(table), by_cosine)
+
+    def measure(features: np.ndarray) -> dict[str, float]:
+        return compare(features, table, search_of(table), by_cosine).metrics
+
+    is_query = (table["role"] == "query").to_numpy()
+    chance = references.chance(measure, is_query, **params.chance.model_dump())
     draws = {"seed": params.chance.seed, "trials": params.chance.trials}
-    yield _write(store, "chance", chance, params.chance.columns, out, **draws)
+    yield _write(store, "chance", chance, params.chance.columns, stamped, out, **draws)
     for name, features in (
         ("colour_stripes", references.colour_stripes(images, **params.colour_stripes.model_dump())),
         ("raw_pixels", references.raw_pixels(images, **params.raw_pixels.model_dump())),
     ):
-        metrics = rank(features, table, "cosine").metrics()
-        yield _write(store, name, metrics, features.shape[1], out, seed=0, trials=1)
+        yield _write(store, name, measure(features), features.shape[1], stamped, out, seed=0, trials=1)
 
 
 def networks(
@@ -93,7 +94,15 @@ def networks(
 
 
 def _write(
-    store: ImageStore, name: str, metrics: dict[str, float], columns: int, out: Path, *, seed: int, trials: int
+    store: ImageStore,
+    name: str,
+    metrics: dict[str, float],
+    columns: int,
+    stamped: Protocol,
+    out: Path,
+    *,
+    seed: int,
+    trials: int,
 ) -> Result:
     recipe = Recipe(
         supervision="none",
@@ -107,6 +116,6 @@ def _write(
         epoch=0,
         epoch_choice="last",
     )
-    result = Result(name, name, seed, trials, metrics, protocol(store), recipe)
+    result = Result(name, name, seed, trials, metrics, stamped, recipe)
     write_result(out / name / "metrics.json", result)
     return result

@@ -50,14 +50,15 @@ CHANGED = {
     "trials": 10,
     "shots": "single-shot",
     "camera_rule": "none",
-    "reranking": Reranking(20, 6, 0.3),
+    "reranking": Reranking(20, 6, 0.3, "zhong"),
     "query_expansion": "average of 5",
+    "postprocessing": "cameras centred",
     "average_precision": "trapezoids",
 }
 
 
 def test_a_result_comes_back_as_it_was_written(tmp_path):
-    for result in (RESULT, replace(RESULT, protocol=replace(PROTOCOL, reranking=Reranking(20, 6, 0.3)))):
+    for result in (RESULT, replace(RESULT, protocol=replace(PROTOCOL, reranking=Reranking(20, 6, 0.3, "zhong")))):
         write_result(tmp_path / "new" / "metrics.json", result)
         assert read_result(tmp_path / "new" / "metrics.json") == result
 
@@ -93,9 +94,10 @@ def test_recipes_may_differ_in_one_table():
     ("change", "label"),
     [
         ({}, "standard"),
-        ({"reranking": Reranking(20, 6, 0.3)}, "standard re-ranking"),
+        ({"reranking": Reranking(20, 6, 0.3, "zhong")}, "standard re-ranking"),
         ({"search": "all-search", "shots": "single-shot"}, "all-search single-shot"),
         ({"query_expansion": "average of 5"}, "standard query expansion"),
+        ({"postprocessing": "cameras centred"}, "standard post-processing"),
     ],
 )
 def test_the_label_says_the_protocol_in_the_words_of_the_field(change, label):

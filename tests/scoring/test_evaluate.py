@@ -14,22 +14,21 @@ from pipeline.methods.mdpr import MDPR
 from pipeline.models.mdpr_names import mdpr_to_authors
 from pipeline.models.weights import WeightsError
 from pipeline.scoring import evaluate as scoring
+from pipeline.scoring.comparison import EvaluationParams, compare, search_of
 from pipeline.scoring.evaluate import (
-    EvaluationParams,
     describe,
     embed_test,
     evaluate,
     model_from,
     model_from_file,
     protocol,
-    rank,
 )
 from pipeline.training import checkpoint, experiment
 from pipeline.training.checkpoint import open_checkpoint
-from tests.noise import BASELINE, TEST, changed
+from tests.noise import BASELINE, EVALUATION, TEST, changed
 from tests.noise import MDPR as MDPR_BLOCK
 
-PARAMS = EvaluationParams(distance="cosine", flip=False, batch=16)
+PARAMS = EvaluationParams(**EVALUATION)
 
 
 @pytest.fixture(scope="module")
@@ -64,8 +63,7 @@ def test_the_files_hold_what_the_metrics_come_from(trained, store, tmp_path):
     rows = pd.read_parquet(tmp_path / "out" / "rows.parquet")
     assert embeddings.shape == (len(rows), 64)
     assert embeddings.dtype == np.float32
-    again = rank(embeddings, rows, "cosine")
-    assert again.metrics() == result.metrics
+    assert compare(embeddings, rows, search_of(rows), PARAMS).metrics == result.metrics
     assert read_result(tmp_path / "out" / "metrics.json") == result
     curve = pd.read_csv(tmp_path / "out" / "cmc.csv")
     assert curve["rank"].tolist() == list(range(1, 51))
@@ -84,7 +82,7 @@ def test_a_checkpoint_is_scored_with_its_own_parameters_and_weights(trained, sto
 
 def test_the_stamp_says_by_which_protocol_and_recipe(trained, store, tmp_path):
     folder, _ = trained
-    flipped = EvaluationParams(distance="euclidean", flip=True, batch=16)
+    flipped = EvaluationParams(**EVALUATION | {"distance": "euclidean", "flip": True})
     evaluate(model_from(open_checkpoint(folder), Baseline, store), store, flipped, tmp_path / "out")
     tree = json.loads((tmp_path / "out" / "metrics.json").read_text())
     assert (tree["experiment"], tree["method"], tree["data"], tree["seed"]) == ("small", "baseline", "noise", 3)
@@ -123,8 +121,9 @@ def test_training_images_are_not_ranked_and_distractors_are(store):
         for key, column in (("ids", "person_id"), ("cameras", "camera_id"))
     }
     expected = rank_embeddings(features[query], features[~query], distance="cosine", **side)
-    assert rank(features, table, "cosine").metrics() == expected.metrics()
-    assert protocol(store).counts["gallery_images"] == len(side["gallery_ids"]) == 5 * 4 + 3
+    found = compare(features, table, search_of(table), PARAMS).metrics
+    assert {name: found[name] for name in expected.metrics()} == expected.metrics()
+    assert protocol(store, search_of(table), PARAMS).counts["gallery_images"] == len(side["gallery_ids"]) == 5 * 4 + 3
 
 
 @pytest.fixture

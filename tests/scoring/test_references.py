@@ -11,11 +11,11 @@ from pipeline.evaluation import references as formulas
 from pipeline.evaluation.stamp import METRICS, check_equal_protocols, read_result
 from pipeline.methods.baseline import Baseline
 from pipeline.scoring import evaluate as scoring
-from pipeline.scoring.evaluate import EvaluationParams, rank
+from pipeline.scoring.comparison import EvaluationParams, compare, search_of
 from pipeline.scoring.references import ReferencesParams, networks, trivial
 from pipeline.training import checkpoint, experiment
 from pipeline.training.checkpoint import open_checkpoint
-from tests.noise import BASELINE, changed
+from tests.noise import BASELINE, EVALUATION, changed
 
 REFERENCES = {
     "data": "noise",
@@ -25,7 +25,7 @@ REFERENCES = {
     "pretrained": "pretrain",
 }
 PARAMS = parse(ReferencesParams, REFERENCES, "references")
-EVALUATION = EvaluationParams(distance="cosine", flip=False, batch=16)
+EVALUATION_PARAMS = EvaluationParams(**EVALUATION)
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def pretrained(store, tmp_path):
 
 
 def test_trivial_references_are_written_with_equal_protocols(store, tmp_path):
-    results = list(trivial(store, PARAMS, tmp_path))
+    results = list(trivial(store, PARAMS, EVALUATION_PARAMS, tmp_path))
     assert [result.experiment for result in results] == ["chance", "colour_stripes", "raw_pixels"]
     for result in results:
         assert read_result(tmp_path / result.experiment / "metrics.json") == result
@@ -60,7 +60,7 @@ def test_trivial_references_are_written_with_equal_protocols(store, tmp_path):
 
 
 def test_chance_is_a_mean_of_trials_and_says_how_far_they_lie_apart(store, tmp_path):
-    chance = next(iter(trivial(store, PARAMS, tmp_path)))
+    chance = next(iter(trivial(store, PARAMS, EVALUATION_PARAMS, tmp_path)))
     assert chance.trials == 5
     assert json.loads((tmp_path / "chance" / "metrics.json").read_text())["mAP_std"] > 0
 
@@ -68,14 +68,15 @@ def test_chance_is_a_mean_of_trials_and_says_how_far_they_lie_apart(store, tmp_p
 def test_pixels_are_those_of_the_test_images(store, tmp_path):
     rows = scoring.test_rows(store)
     features = formulas.raw_pixels(np.asarray(store.images[rows]), height=16, width=8)
-    *_, pixels = trivial(store, PARAMS, tmp_path)
-    assert pixels.metrics == rank(features, store.table.iloc[rows], "cosine").metrics()
+    *_, pixels = trivial(store, PARAMS, EVALUATION_PARAMS, tmp_path)
+    table = store.table.iloc[rows]
+    assert pixels.metrics == compare(features, table, search_of(table), EVALUATION_PARAMS).metrics
     assert pixels.metrics["mAP"] > 0.9  # each identity of these noise images has its own pattern
 
 
 def test_networks_are_scored_before_and_after_their_training_on_data_they_never_saw(store, pretrained, tmp_path):
     found, _ = pretrained
-    untrained, trained = networks(store, found, Baseline, EVALUATION, tmp_path / "out")
+    untrained, trained = networks(store, found, Baseline, EVALUATION_PARAMS, tmp_path / "out")
     check_equal_protocols([untrained, trained])
     assert (untrained.experiment, trained.experiment) == ("untrained", "pretrained")
     assert (untrained.recipe.epoch, untrained.recipe.start_weights) == (0, "random")
@@ -86,7 +87,7 @@ def test_networks_are_scored_before_and_after_their_training_on_data_they_never_
 
 def test_untrained_is_the_network_as_its_seed_fills_it(store, pretrained, tmp_path):
     found, fresh = pretrained
-    next(networks(store, found, Baseline, EVALUATION, tmp_path))
+    next(networks(store, found, Baseline, EVALUATION_PARAMS, tmp_path))
     fresh.network.eval()
     loader = Loader(store.images, store.cameras, store.is_infrared, None, torch.device("cpu"), torch.float32)
     with torch.no_grad():

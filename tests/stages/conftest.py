@@ -6,7 +6,7 @@ import sys
 import pytest
 import yaml
 
-from tests.noise import BASELINE, MDPR
+from tests.noise import BASELINE, EVALUATION, MDPR
 
 PARAMS = {
     "prepare": {
@@ -20,7 +20,7 @@ PARAMS = {
         },
     },
     "experiments": {"pretrain": BASELINE, "mdpr": MDPR},
-    "evaluation": {"distance": "cosine", "flip": False, "batch": 16},
+    "evaluation": EVALUATION,
     "references": {
         "data": "noise",
         "chance": {"columns": 8, "trials": 3, "seed": 1},

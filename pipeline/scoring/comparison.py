@@ -1,0 +1,192 @@
+"""Embeddings of the test images -> metrics, by a protocol and by the block ``evaluation`` of params.yaml."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from pipeline.config import Record
+from pipeline.data.table import NO_CAMERA
+from pipeline.evaluation.counting import Distances
+from pipeline.evaluation.postprocessing import center_cameras, unit_rows, whiten
+from pipeline.evaluation.protocols import MARKET, NO_CAMERAS, Search, mean_metrics, trials_of
+from pipeline.evaluation.query_expansion import expand_queries
+from pipeline.evaluation.ranking import AVERAGE_PRECISIONS, METRICS, Ranking, make_space, rank_space
+from pipeline.evaluation.reranking import rerank
+from pipeline.evaluation.stamp import Reranking
+from pipeline.evaluation.verification import verify
+from pipeline.scoring.progress import Said
+
+FALSE_POSITIVE_RATES = {"1e-4": 1e-4, "1e-3": 1e-3, "1e-2": 1e-2}
+
+
+class PostprocessingParams(Record):
+    """Camera centring, and whitening to so many components of the gallery (null: none); see ``postprocessing.py``."""
+
+    center_cameras: bool
+    whitening: int | None
+
+
+class QueryExpansionParams(Record):
+    """Each query becomes a mean of itself and ``neighbors`` gallery images; see ``expand_queries``."""
+
+    neighbors: int
+    alpha: float
+
+
+class RerankingParams(Record):
+    """k-reciprocal re-ranking; see ``rerank``."""
+
+    k1: int
+    k2: int
+    weight: float
+    convention: Literal["zhong", "deep_person_reid"]
+
+
+class EvaluationParams(Record):
+    """The block ``evaluation`` of params.yaml.
+
+    ``distance`` is ``cosine`` or ``euclidean``; ``flip`` adds the mirrored image's embedding; ``batch`` counts images
+    embedded at a time; ``average_precision`` is ``standard`` or ``trapezoid``. The other blocks are null where nothing
+    of the kind is done; all but ``distance``, ``flip`` and ``batch`` are of the protocol, and said in the stamp.
+    """
+
+    distance: Literal["cosine", "euclidean"]
+    flip: bool
+    batch: int
+    average_precision: Literal["standard", "trapezoid"]
+    postprocessing: PostprocessingParams | None
+    query_expansion: QueryExpansionParams | None
+    reranking: RerankingParams | None
+
+    def stamp_fields(self) -> dict[str, Any]:
+        """Returns what a stamp's protocol says of it.
+
+        Raises:
+            ValueError: for query expansion with Euclidean distances.
+        """
+        if self.query_expansion and self.distance != "cosine":
+            raise ValueError(
+                "evaluation: query_expansion averages directions: expected distance: cosine, or null for it"
+            )
+        return {
+            "average_precision": AVERAGE_PRECISIONS[self.average_precision],
+            "postprocessing": _postprocessing_in_words(self.postprocessing),
+            "query_expansion": _expansion_in_words(self.query_expansion),
+            "reranking": Reranking(**self.reranking.model_dump()) if self.reranking else None,
+        }
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The ranking of each trial, and metrics: their means, with deviations where there are several trials.
+
+    ``tpr_at_fpr_1e-4``, ``..1e-3`` and ``..1e-2`` are among the metrics wherever there are wrong pairs.
+    """
+
+    rankings: list[Ranking]
+    metrics: dict[str, float]
+
+
+def search_of(table: pd.DataFrame) -> Search:
+    """Returns the protocol of Market-1501, or that without cameras where those of ``table`` are not known."""
+    return NO_CAMERAS if (table["camera_id"] == NO_CAMERA).all() else MARKET
+
+
+def compare(features: np.ndarray, table: pd.DataFrame, search: Search, params: EvaluationParams) -> Comparison:
+    """Returns what ``search`` finds by features [N, D] of the rows of ``table``, on a GPU where there is one."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    cameras, rankings, rates = table["camera_id"].to_numpy(), [], []
+    for trial in trials_of(search, table):
+        query, gallery = postprocess(
+            *(features[rows] for rows in (trial.query, trial.gallery)),
+            cameras=np.concatenate([cameras[trial.query], cameras[trial.gallery]]),
+            params=params,
+        )
+        if params.query_expansion:
+            expansion = params.query_expansion.model_dump()
+            query = expand_queries(query, gallery, **expansion, device=device, progress=Said("query expansion"))
+        if params.reranking:
+            distances: Distances = rerank(
+                query,
+                gallery,
+                **params.reranking.model_dump(),
+                metric=METRICS[params.distance],
+                device=device,
+                progress=Said("neighbours for re-ranking"),
+            )
+        else:
+            distances = make_space(query, gallery, trial.labels, params.distance, device)
+        total = len(query) * len(gallery)
+        ranked, verified = (_Watched(distances, total, Said(what)) for what in ("ranking", "verification"))
+        rankings.append(
+            rank_space(
+                ranked,
+                trial.labels,
+                average_precision=params.average_precision,
+                with_identities=search.with_identities,
+            )
+        )
+        if trial.labels.num_wrong.any():
+            rates.append(verify(verified, trial.labels, false_positive_rates=tuple(FALSE_POSITIVE_RATES.values())))
+    extra = {
+        f"tpr_at_fpr_{name}": float(np.mean([run[rate] for run in rates]))
+        for name, rate in FALSE_POSITIVE_RATES.items()
+        if rates
+    }
+    return Comparison(rankings, mean_metrics(rankings) | extra)
+
+
+def postprocess(
+    query: np.ndarray, gallery: np.ndarray, *, cameras: np.ndarray, params: EvaluationParams
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the features of both sides after what ``params.postprocessing`` asks for; ``cameras`` of both [Q + G].
+
+    Those compared by cosine are set to length 1 first. Cameras have one mean for queries and gallery; whitening is
+    fitted on the gallery.
+    """
+    steps, split = params.postprocessing, len(query)
+    if steps is None:
+        return query, gallery
+    features = np.concatenate([query, gallery])
+    if params.distance == "cosine":
+        features = unit_rows(features)
+    if steps.center_cameras:
+        features = center_cameras(features, cameras)
+    if steps.whitening is not None:
+        features = whiten(features, fitted_on=features[split:], components=steps.whitening)
+    return features[:split], features[split:]
+
+
+class _Watched:
+    """Distances that say how many of ``total`` have been looked at."""
+
+    def __init__(self, distances: Distances, total: int, say: Callable[[int, int], None]) -> None:
+        self.margin, self.exact = distances.margin, distances.exact
+        self._rough, self._total, self._say, self._done = distances.rough, total, say, 0
+
+    def rough(self, rows: slice, columns: slice) -> Tensor:
+        """Returns a tile of rough distances."""
+        self._done += (rows.stop - rows.start) * (columns.stop - columns.start)
+        self._say(self._done, self._total)
+        return self._rough(rows, columns)
+
+
+def _postprocessing_in_words(params: PostprocessingParams | None) -> str:
+    steps = ["cameras centred on all test images"] if params and params.center_cameras else []
+    if params and params.whitening is not None:
+        steps.append(f"whitened to {params.whitening} components of the gallery")
+    return ", ".join(steps) or "none"
+
+
+def _expansion_in_words(params: QueryExpansionParams | None) -> str:
+    if params is None:
+        return "none"
+    kind = f"weighted by cosine^{params.alpha:g}" if params.alpha else "average"
+    return f"{kind}, {params.neighbors} of all gallery images"
