@@ -88,7 +88,7 @@ class Packing:
             self._take_over()
             os.fsync(self._array)
             for name, content in tables.items():
-                content.to_parquet(self.partial / name, index=False)
+                image_table.write(content, self.partial / name)
             (self.partial / META_FILE).write_text(text)
             self._write_kept()
             shutil.rmtree(self.folder, ignore_errors=True)
