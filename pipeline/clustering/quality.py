@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 from scipy.sparse import coo_array, hstack
 from scipy.sparse.csgraph import min_weight_full_bipartite_matching
-from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
 NOISE = -1
 
@@ -124,6 +123,8 @@ def _agreement(clusters: np.ndarray, identities: np.ndarray) -> dict[str, float]
 
 def _contingency(rows: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Returns counts of the pairs of codes that occur, their rows and their columns."""
+    from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score  # sets environment variables
+
     width = int(columns.max()) + 1
     pairs, counts = np.unique(rows * width + columns, return_counts=True)
     return counts, *np.divmod(pairs, width)

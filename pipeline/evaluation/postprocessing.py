@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.decomposition import PCA
 
 ROWS_AT_ONCE = 4096  # of features held in float64
 NO_VARIANCE = 1e-10  # of the first component's: what float32 features can't hold
@@ -76,6 +75,8 @@ def whiten(features: Any, *, fitted_on: Any, components: int) -> np.ndarray:
             f"components: expected 1 to {most}, as whitening is fitted on {list(fitted_on.shape)} features, "
             f"got {components}"
         )
+    from sklearn.decomposition import PCA  # its import sets environment variables
+
     fitted = PCA(components, whiten=True, svd_solver="covariance_eigh").fit(fitted_on.astype(np.float64))
     variances = fitted.explained_variance_
     if variances[-1] <= NO_VARIANCE * variances[0]:
