@@ -6,6 +6,7 @@ import numba
 import numpy as np
 
 from pipeline.neighbors.sparse import SparseRows
+from pipeline.neighbors.threads import over_rows
 
 NOISE = -1
 
@@ -45,24 +46,31 @@ def dbscan(distances: SparseRows, *, eps: float, min_samples: int) -> np.ndarray
             "expected float32 distances between the rows of one set, got "
             f"{distances.values.dtype} [{distances.num_rows}, {distances.num_columns}]"
         )
-    is_broken = ~(distances.values >= 0)
-    if is_broken.any():
-        rows = np.unique(distances.row_of_entries()[is_broken]).tolist()
-        raise ValueError(f"distances below 0 or NaN in {len(rows)} rows, the first are {rows[:10]}")
-    return _labels(distances.starts, distances.columns, distances.values, limit, min_samples)
+    arrays = distances.starts, distances.columns, distances.values
+    is_core, is_broken = np.empty(distances.num_rows, dtype=bool), np.empty(distances.num_rows, dtype=bool)
+    over_rows(_mark_rows, distances.num_rows, *arrays, limit, min_samples, is_core, is_broken)
+    if broken := np.flatnonzero(is_broken).tolist():
+        raise ValueError(f"distances below 0 or NaN in {len(broken)} rows, the first are {broken[:10]}")
+    return _labels(*arrays, limit, is_core)
+
+
+@numba.njit(cache=True, nogil=True)
+def _mark_rows(  # type: ignore[no-untyped-def]
+    start, stop, starts, columns, values, limit, min_samples, is_core, is_broken
+):
+    for row in range(start, stop):
+        near, broken = 1, 0
+        for entry in range(starts[row], starts[row + 1]):
+            near += values[entry] <= limit and columns[entry] != row
+            broken += not values[entry] >= 0
+        is_core[row], is_broken[row] = near >= min_samples, broken > 0
 
 
 @numba.njit(cache=True, nogil=True)
 def _labels(
-    starts: np.ndarray, columns: np.ndarray, values: np.ndarray, limit: np.float32, min_samples: int
+    starts: np.ndarray, columns: np.ndarray, values: np.ndarray, limit: np.float32, is_core: np.ndarray
 ) -> np.ndarray:
     num_rows = len(starts) - 1
-    is_core = np.empty(num_rows, np.bool_)
-    for row in range(num_rows):
-        near = 1
-        for entry in range(starts[row], starts[row + 1]):
-            near += values[entry] <= limit and columns[entry] != row
-        is_core[row] = near >= min_samples
     labels = np.full(num_rows, NOISE, np.int64)
     reached = np.empty(num_rows, np.int32)  # rows of the cluster whose own neighbours are still to be visited
     cluster = -1

@@ -104,6 +104,8 @@ def measure_churn(labels: Any, before: Any) -> float:
 
 
 def _agreement(clusters: np.ndarray, identities: np.ndarray) -> dict[str, float]:
+    from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score  # sets environment variables
+
     counts, rows, columns = _contingency(clusters, identities)
     in_cluster = np.bincount(rows, weights=counts)
     of_identity = np.bincount(columns, weights=counts)
@@ -123,8 +125,6 @@ def _agreement(clusters: np.ndarray, identities: np.ndarray) -> dict[str, float]
 
 def _contingency(rows: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Returns counts of the pairs of codes that occur, their rows and their columns."""
-    from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score  # sets environment variables
-
     width = int(columns.max()) + 1
     pairs, counts = np.unique(rows * width + columns, return_counts=True)
     return counts, *np.divmod(pairs, width)

@@ -156,40 +156,36 @@ def _transposed(
 
 
 @numba.njit(cache=True, nogil=True)
-def _distances(
-    start: int,
-    stop: int,
-    starts: np.ndarray,
-    columns: np.ndarray,
-    values: np.ndarray,
-    other_starts: np.ndarray,
-    other_rows: np.ndarray,
-    other_values: np.ndarray,
-    num_others: int,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _distances(  # type: ignore[no-untyped-def]
+    start, stop, starts, columns, values, other_starts, other_rows, other_values, num_others
+):
     shared = np.zeros(num_others)
-    met = np.empty(num_others + 1, np.int32)  # the last place is written to and never kept
+    is_met = np.zeros(-(-num_others // 8) * 8, np.uint8)
+    eights = is_met.view(np.uint64)  # by eights, all of a row is soon looked through, in order: quicker than sorting
     counts = np.zeros(stop - start, np.int64)
     found, distances = np.empty(0, np.int32), np.empty(0, np.float32)
     end = 0
     for row in range(start, stop):
-        size = 0
         for entry in range(starts[row], starts[row + 1]):
             weight = values[entry]
             for place in range(other_starts[columns[entry]], other_starts[columns[entry] + 1]):
                 other = other_rows[place]
-                met[size] = other
-                size += shared[other] == 0
+                is_met[other] = 1
                 shared[other] += min(weight, other_values[place])
-        met[:size].sort()
-        found, distances = with_room(found, end + size), with_room(distances, end + size)
-        first = end
-        for other in met[:size]:
+        first, last = end, end
+        found, distances = with_room(found, end + num_others + 1), with_room(distances, end + num_others + 1)
+        for eight in range(len(eights)):
+            if eights[eight]:
+                for other in range(8 * eight, 8 * eight + 8):
+                    found[last] = other
+                    last += is_met[other]
+                eights[eight] = 0
+        for place in range(first, last):
+            other = found[place]
             distance = np.float32(max(1 - shared[other] / (2 - shared[other]), 0.0))
             shared[other] = 0
-            if distance < 1:
-                found[end], distances[end] = other, distance
-                end += 1
+            found[end], distances[end] = other, distance
+            end += distance < 1
         counts[row - start] = end - first
     return counts, found[:end], distances[:end]
 
