@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from scipy.io import loadmat
 
 
 def read_variables(file: Path, names: list[str]) -> list[np.ndarray]:
@@ -14,6 +13,8 @@ def read_variables(file: Path, names: list[str]) -> list[np.ndarray]:
     Raises:
         ValueError: when it is no such file, is damaged, or lacks one of them.
     """
+    from scipy.io import loadmat  # its import sets an environment variable
+
     try:
         content = loadmat(file)
     except Exception as error:  # a damaged file makes the parser fail anywhere
