@@ -90,6 +90,18 @@ class Labels:
                 f"(camera rule: {rule.text}): check the split, the ids and the cameras"
             )
 
+    def check_rows(self, query: Any, gallery: Any) -> None:
+        """Ensures that there is a row of embeddings for every image.
+
+        Raises:
+            ValueError: naming the side.
+        """
+        for side, rows, count in (("query", query, self.num_queries), ("gallery", gallery, self.num_gallery)):
+            if rows.ndim != 2 or len(rows) != count:
+                raise ValueError(
+                    f"{side} rows: expected [{count}, columns], as there are {count} ids, got {list(rows.shape)}"
+                )
+
     def blocks(self, block_size: int) -> Iterator[slice]:
         """Yields the queries in blocks of at most ``block_size``, less where one has very many of its identity."""
         if block_size < 1:

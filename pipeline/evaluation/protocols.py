@@ -1,26 +1,23 @@
 """Protocols as data: which test images look for which others, what they do not see, and how galleries are drawn.
 
 A protocol is applied to an image table, that is, to its columns path, person_id, camera_id, modality, split and role.
-Embeddings are computed once; each trial ranks the queries against those of its gallery.
+``trials.py`` ranks by it.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-import torch
 
 from pipeline.evaluation.labels import ALL_SEEN, SAME_CAMERA_REMOVED, CameraRule, Labels
-from pipeline.evaluation.ranking import Ranking, make_space, rank_space
 
 SHOTS = {None: "all", 1: "single-shot", 10: "multi-shot"}
 """What published tables call galleries with so many images of each identity and camera."""
-COUNTED = ("num_queries", "num_valid_queries")
 
 
 @dataclass(frozen=True)
@@ -172,62 +169,11 @@ def trials_of(search: Search, table: pd.DataFrame, draws: pd.DataFrame | None = 
         if not len(rows):
             raise ValueError(f"{search.name}: the table has no test images of {side}")
     persons, cameras = table["person_id"].to_numpy(), table["camera_id"].to_numpy()
-    for trial in range(search.trials):
-        match search.draws:
-            case "fixed":
-                gallery = candidates
-            case "seeded":
-                gallery = _draw(table.iloc[candidates], candidates, search, seed=trial)
-            case "official":
-                gallery = _look_up(table.iloc[candidates], candidates, search, draws, trial + 1)
+    for gallery in _galleries(search, table.iloc[candidates], candidates, draws):
         own_rows = np.full(len(table), -1)
         own_rows[gallery] = np.arange(len(gallery))
         sides = persons[query], persons[gallery], cameras[query], cameras[gallery]
         yield Trial(query, gallery, Labels(*sides, search.camera_rule, own_rows[query]))
-
-
-def rank_trials(
-    features: Any,
-    table: pd.DataFrame,
-    search: Search,
-    *,
-    distance: str,
-    average_precision: str,
-    draws: pd.DataFrame | None = None,
-    block_size: int = 2048,
-    device: str | torch.device = "cpu",
-) -> list[Ranking]:
-    """Returns the ranking of each trial by ``features`` [N, D] of the rows of ``table``; see ``rank_embeddings``."""
-    rankings = []
-    query = None
-    for trial in trials_of(search, table, draws):
-        query = features[trial.query] if query is None else query
-        space = make_space(query, features[trial.gallery], trial.labels, distance, device)
-        rankings.append(
-            rank_space(
-                space,
-                trial.labels,
-                average_precision=average_precision,
-                with_identities=search.with_identities,
-                block_size=block_size,
-            )
-        )
-    return rankings
-
-
-def mean_metrics(rankings: Sequence[Ranking]) -> dict[str, float]:
-    """Returns the mean of each metric over trials, and where there are several, their deviations as ``mAP_std``, ...
-
-    Numbers of queries are those of the first trial. A deviation is that of the trials at hand (divided by their
-    number).
-    """
-    runs = [ranking.metrics() for ranking in rankings]
-    names = [name for name in runs[0] if name not in COUNTED]
-    means = {name: float(np.mean([run[name] for run in runs])) for name in names}
-    counts = {name: runs[0][name] for name in COUNTED}
-    if len(runs) == 1:
-        return means | counts
-    return means | counts | {f"{name}_std": float(np.std([run[name] for run in runs])) for name in names}
 
 
 def _known(table: dict[str, Any], name: str) -> Any:
@@ -236,19 +182,29 @@ def _known(table: dict[str, Any], name: str) -> Any:
     return table[name]
 
 
-def _draw(images: pd.DataFrame, rows: np.ndarray, search: Search, *, seed: int) -> np.ndarray:
-    """Returns ``shots`` rows of each identity and camera, drawn from their sorted paths, identity after identity."""
-    generator = random.Random(seed)
-    ordered = images.assign(row=rows).sort_values(["person_id", "camera_id", "path"])
-    drawn: list[int] = []
-    for _, group in ordered.groupby(["person_id", "camera_id"])["row"]:
-        drawn += generator.sample(group.tolist(), min(search.shots or len(group), len(group)))
-    return np.array(drawn)
+def _galleries(
+    search: Search, images: pd.DataFrame, rows: np.ndarray, draws: pd.DataFrame | None
+) -> Iterator[np.ndarray]:
+    """Yields the rows of each gallery, drawn from ``images``, which are the ``rows`` of the table."""
+    match search.draws:
+        case "fixed":
+            yield rows
+        case "seeded":
+            ordered = images.assign(row=rows).sort_values(["person_id", "camera_id", "path"])
+            groups = [group.tolist() for _, group in ordered.groupby(["person_id", "camera_id"])["row"]]
+            for seed in range(search.trials):
+                generator = random.Random(seed)
+                drawn = [generator.sample(group, min(search.shots or len(group), len(group))) for group in groups]
+                yield np.concatenate(drawn)
+        case "official":
+            for trial in range(1, search.trials + 1):
+                yield _look_up(search, images, rows, draws, trial)
 
 
 def _look_up(
-    images: pd.DataFrame, rows: np.ndarray, search: Search, draws: pd.DataFrame | None, trial: int
+    search: Search, images: pd.DataFrame, rows: np.ndarray, draws: pd.DataFrame | None, trial: int
 ) -> np.ndarray:
+    """Returns the rows of a gallery that the makers of the data set drew."""
     if draws is None:
         raise ValueError(
             f"{search.name}: the data came without the galleries that its makers drew; prepare it with their file, "

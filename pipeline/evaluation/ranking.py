@@ -106,9 +106,9 @@ def rank_embeddings(
             other, an unknown distance, junk, distractors among the queries, and when no query has a match.
     """
     labels = Labels(query_ids, gallery_ids, query_cameras, gallery_cameras, camera_rule, own_rows)
-    space = make_space(query, gallery, labels, distance, device)
+    labels.check_rows(query, gallery)
     return rank_space(
-        space,
+        make_space(query, gallery, distance, device),
         labels,
         average_precision=average_precision,
         with_identities=with_identities,
@@ -151,7 +151,7 @@ def rank_distances(
     return _collect(labels, counts, average_precision)
 
 
-def make_space(query: Any, gallery: Any, labels: Labels, distance: str, device: str | torch.device) -> Space:
+def make_space(query: Any, gallery: Any, distance: str, device: str | torch.device) -> Space:
     """Returns the space of both sides' embeddings, taken in float32.
 
     Raises:
@@ -159,15 +159,8 @@ def make_space(query: Any, gallery: Any, labels: Labels, distance: str, device: 
     """
     if distance not in METRICS:
         raise ValueError(f"distance: expected cosine or euclidean, got {distance!r}")
-    sides = []
-    for side, rows, count in (("query", query, labels.num_queries), ("gallery", gallery, labels.num_gallery)):
-        rows = array(rows, np.float32)
-        if rows.ndim != 2 or len(rows) != count:
-            raise ValueError(
-                f"{side} rows: expected [{count}, columns], as there are {count} ids, got {list(rows.shape)}"
-            )
-        sides.append(rows)
-    return Space(sides[0], sides[1], METRICS[distance], device, columns_at_once=COLUMNS_AT_ONCE)
+    sides = array(query, np.float32), array(gallery, np.float32)
+    return Space(*sides, METRICS[distance], device, columns_at_once=COLUMNS_AT_ONCE)
 
 
 def array(rows: Any, kind: type | None = None) -> np.ndarray:

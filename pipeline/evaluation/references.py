@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from pipeline.evaluation.protocols import COUNTED
+from pipeline.evaluation.trials import COUNTED
 
 IMAGES_AT_ONCE = 256
 

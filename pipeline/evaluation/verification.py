@@ -56,7 +56,8 @@ def verify_embeddings(
     share f of the right ones is, at the nearest point of its curve. Here the words mean what they do in verification.
     """
     labels = Labels(query_ids, gallery_ids, query_cameras, gallery_cameras, camera_rule, own_rows)
-    space = make_space(query, gallery, labels, distance, device)
+    labels.check_rows(query, gallery)
+    space = make_space(query, gallery, distance, device)
     return verify(space, labels, false_positive_rates=false_positive_rates, block_size=block_size)
 
 

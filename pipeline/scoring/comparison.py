@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -15,11 +15,12 @@ from pipeline.config import Record
 from pipeline.data.table import NO_CAMERA
 from pipeline.evaluation.counting import Distances
 from pipeline.evaluation.postprocessing import center_cameras, unit_rows, whiten
-from pipeline.evaluation.protocols import MARKET, NO_CAMERAS, Search, mean_metrics, trials_of
+from pipeline.evaluation.protocols import MARKET, NO_CAMERAS, Search, Trial, trials_of
 from pipeline.evaluation.query_expansion import expand_queries
 from pipeline.evaluation.ranking import AVERAGE_PRECISIONS, METRICS, Ranking, make_space, rank_space
 from pipeline.evaluation.reranking import rerank
 from pipeline.evaluation.stamp import Reranking
+from pipeline.evaluation.trials import distances_of, mean_metrics
 from pipeline.evaluation.verification import verify
 from pipeline.scoring.progress import Said
 
@@ -102,28 +103,14 @@ def search_of(table: pd.DataFrame) -> Search:
 def compare(features: np.ndarray, table: pd.DataFrame, search: Search, params: EvaluationParams) -> Comparison:
     """Returns what ``search`` finds by features [N, D] of the rows of ``table``, on a GPU where there is one."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    cameras, rankings, rates = table["camera_id"].to_numpy(), [], []
-    for trial in trials_of(search, table):
-        query, gallery = postprocess(
-            *(features[rows] for rows in (trial.query, trial.gallery)),
-            cameras=np.concatenate([cameras[trial.query], cameras[trial.gallery]]),
-            params=params,
-        )
-        if params.query_expansion:
-            expansion = params.query_expansion.model_dump()
-            query = expand_queries(query, gallery, **expansion, device=device, progress=Said("query expansion"))
-        if params.reranking:
-            distances: Distances = rerank(
-                query,
-                gallery,
-                **params.reranking.model_dump(),
-                metric=METRICS[params.distance],
-                device=device,
-                progress=Said("neighbours for re-ranking"),
-            )
-        else:
-            distances = make_space(query, gallery, trial.labels, params.distance, device)
-        total = len(query) * len(gallery)
+    trials = list(trials_of(search, table))
+    if params.postprocessing or params.query_expansion or params.reranking:
+        each: Iterator[Distances] = (_distances(features, table, trial, params, device) for trial in trials)
+    else:
+        each = distances_of(features, trials, params.distance, device)
+    rankings, rates = [], []
+    for trial, distances in zip(trials, each, strict=True):
+        total = len(trial.query) * len(trial.gallery)
         ranked, verified = (_Watched(distances, total, Said(what)) for what in ("ranking", "verification"))
         rankings.append(
             rank_space(
@@ -141,6 +128,31 @@ def compare(features: np.ndarray, table: pd.DataFrame, search: Search, params: E
         if rates
     }
     return Comparison(rankings, mean_metrics(rankings) | extra)
+
+
+def _distances(
+    features: np.ndarray, table: pd.DataFrame, trial: Trial, params: EvaluationParams, device: str
+) -> Distances:
+    """Returns the distances of one trial after all that ``params`` ask for."""
+    cameras = table["camera_id"].to_numpy()
+    query, gallery = postprocess(
+        *(features[rows] for rows in (trial.query, trial.gallery)),
+        cameras=np.concatenate([cameras[trial.query], cameras[trial.gallery]]),
+        params=params,
+    )
+    if params.query_expansion:
+        expansion = params.query_expansion.model_dump()
+        query = expand_queries(query, gallery, **expansion, device=device, progress=Said("query expansion"))
+    if params.reranking is None:
+        return make_space(query, gallery, params.distance, device)
+    return rerank(
+        query,
+        gallery,
+        **params.reranking.model_dump(),
+        metric=METRICS[params.distance],
+        device=device,
+        progress=Said("neighbours for re-ranking"),
+    )
 
 
 def postprocess(

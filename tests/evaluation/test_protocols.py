@@ -15,16 +15,14 @@ from pipeline.evaluation.protocols import (
     Search,
     Side,
     llcm,
-    mean_metrics,
-    rank_trials,
     regdb,
     sysu_mm01,
     trials_of,
 )
 from pipeline.evaluation.ranking import rank_distances, rank_embeddings
+from pipeline.evaluation.trials import rank_trials
 
 GOLDEN = Path(__file__).parents[1] / "golden"
-RANKED = {"distance": "cosine", "average_precision": "standard"}
 
 
 def oracle(distances, query_ids, gallery_ids, query_cameras, gallery_cameras, is_hidden):
@@ -243,39 +241,6 @@ def test_without_cameras_a_query_sees_all_but_itself():
     everyone = trials_of(Search("leave one out", Side(), Side(), ALL_SEEN), table)
     (trial,) = everyone
     assert trial.labels.num_matches.tolist() == [1, 1, 0]
-    (ranking,) = rank_trials(np.eye(3, dtype=np.float32), table, Search("all", Side(), Side(), ALL_SEEN), **RANKED)
-    assert ranking.first_match.tolist() == [2, 2, 0]
-
-
-def test_the_market_protocol_ranks_queries_against_the_gallery():
-    rng = np.random.default_rng(5)
-    rows = [(p, c, "visible", role) for p in (1, 2, 3) for c in (1, 2) for role in ("query", "gallery")]
-    table = table_of([*rows, (0, 1, "visible", "gallery")])
-    features = rng.standard_normal((len(table), 8), dtype=np.float32)
-    (ranking,) = rank_trials(features, table, MARKET, **RANKED)
-    query, gallery = (np.flatnonzero(table["role"] == role) for role in ("query", "gallery"))
-    sides = {
-        f"{side}_{name}": table[column].to_numpy()[rows]
-        for side, rows in (("query", query), ("gallery", gallery))
-        for name, column in (("ids", "person_id"), ("cameras", "camera_id"))
-    }
-    expected = rank_embeddings(features[query], features[gallery], **sides, distance="cosine")
-    np.testing.assert_array_equal(ranking.average_precision, expected.average_precision)
-
-
-def test_metrics_of_trials_are_their_mean_with_the_spread_beside_it():
-    rng = np.random.default_rng(6)
-    table = sysu_table(rng)
-    features = rng.standard_normal((len(table), 8), dtype=np.float32)
-    search = sysu_mm01("all-search", shots=1, draws="seeded", trials=4)
-    rankings = rank_trials(features, table, search, **RANKED)
-    metrics = mean_metrics(rankings)
-    each = [ranking.metrics()["mAP"] for ranking in rankings]
-    assert metrics["mAP"] == pytest.approx(np.mean(each))
-    assert metrics["mAP_std"] == pytest.approx(np.std(each))
-    assert metrics["mAP_std"] > 0
-    assert metrics["num_queries"] == (table["role"] == "query").sum()
-    assert set(mean_metrics(rankings[:1])) == set(rankings[0].metrics())
 
 
 def test_stamps_tell_protocols_apart():
