@@ -69,7 +69,14 @@ def model_from_file(
 
 
 def describe(name: str, params: ExperimentParams, method: Method, *, epoch: int) -> Model:
-    """Returns a method's network as a model to score."""
+    """Returns a method's network as a model to score; NAME_seed2 is NAME with another seed, and stands in its row.
+
+    Raises:
+        ValueError: when the name says another seed than the parameters.
+    """
+    row, _, seed = name.partition("_seed")
+    if seed and seed != str(params.seed):
+        raise ValueError(f"{name} has seed {params.seed}: a name that ends in _seed{params.seed} was expected")
     recipe = {
         "supervision": method.supervision if epoch else "none",
         "start_weights": "random" if params.start == "none" else Path(params.start).name,
@@ -77,7 +84,7 @@ def describe(name: str, params: ExperimentParams, method: Method, *, epoch: int)
         "epoch": epoch,
         "epoch_choice": "last",
     }
-    return Model(name, params.method, params.seed, method.embedder(), recipe)
+    return Model(row, params.method, params.seed, method.embedder(), recipe)
 
 
 def evaluate(model: Model, store: ImageStore, params: EvaluationParams, folder: Path) -> Result:

@@ -1,0 +1,73 @@
+"""How far one experiment is above another, seed by seed: what both owe to a seed cancels out."""
+
+from __future__ import annotations
+
+import csv
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.evaluation.stamp import Result, check_equal_protocols
+
+COLUMNS = ("one", "other", "metric", "seeds", "mean", "std", "differences")
+
+
+@dataclass(frozen=True)
+class Difference:
+    """``one`` less ``other`` in a metric of [0, 1]: ``values`` has an entry for each of ``seeds``."""
+
+    one: str
+    other: str
+    metric: str
+    seeds: tuple[int, ...]
+    values: tuple[float, ...]
+
+    @property
+    def mean(self) -> float:
+        """Mean over the seeds."""
+        return statistics.fmean(self.values)
+
+    @property
+    def std(self) -> float | None:
+        """Standard deviation over the seeds (n - 1), None for a single one."""
+        return statistics.stdev(self.values) if len(self.values) > 1 else None
+
+
+def paired_difference(results: Iterable[Result], one: str, other: str, metric: str) -> Difference:
+    """Returns the difference of two experiments over the seeds that both of them have.
+
+    Raises:
+        ValueError: when they share no seed, or were measured by different protocols.
+    """
+    rows = [result for result in results if result.experiment in (one, other)]
+    scores = {(row.experiment, row.seed): row.metrics[metric] for row in rows}
+    seeds = sorted({seed for name, seed in scores if name == one} & {seed for name, seed in scores if name == other})
+    if not seeds:
+        raise ValueError(f"{one} and {other} share no seed: evaluate both with the same seeds first")
+    check_equal_protocols(rows)
+    values = tuple(scores[one, seed] - scores[other, seed] for seed in seeds)
+    return Difference(one, other, metric, tuple(seeds), values)
+
+
+def to_markdown(differences: Sequence[Difference]) -> str:
+    """Returns a table in points (hundredths), with the difference of every seed."""
+    lines = ["| difference | metric | mean ± std | by seed |", "| --- | --- | ---: | --- |"]
+    for row in differences:
+        spread = "" if row.std is None else f" ± {100 * row.std:.1f}"
+        by_seed = ", ".join(f"{100 * value:+.1f} ({seed})" for seed, value in zip(row.seeds, row.values, strict=True))
+        lines.append(f"| {row.one} - {row.other} | {row.metric} | {100 * row.mean:+.1f}{spread} | {by_seed} |")
+    return "\n".join(lines) + "\n"
+
+
+def write_csv(differences: Iterable[Difference], path: Path) -> None:
+    """Ensures that ``path`` holds the differences, not in points but as they are."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        for row in differences:
+            seeds, values = (" ".join(map(str, column)) for column in (row.seeds, row.values))
+            writer.writerow(
+                [row.one, row.other, row.metric, seeds, row.mean, "" if row.std is None else row.std, values]
+            )
