@@ -60,8 +60,8 @@ def jaccard_distance(
     *,
     k1: int,
     k2: int,
-    metric: str = "cosine",
-    convention: str = "cluster_contrast",
+    metric: str,
+    convention: str,
     block_size: int = 1024,
     device: str | torch.device = "cpu",
     progress: Progress | None = None,
@@ -69,9 +69,9 @@ def jaccard_distance(
     """Returns the Jaccard distance of every two of N embeddings, float32 in [0, 1): ``dbscan`` takes it as it is.
 
     Neighbours, encoding, local query expansion and distances in one call, exact and the same in every bit for any
-    ``block_size``, device and number of threads. Symmetric; an image is at 0 (or some 1e-7) from itself. A row holds
-    the images that share a neighbour with it or with its neighbours, some hundreds whatever N is; of two pictures of
-    the same image, both hold it. Cost: the neighbour search, and some 30 us a row after it.
+    ``block_size``, device and number of threads. Symmetric; an image is at 0, or some 1e-7, from itself. A row stores
+    the images that share a neighbour with it or with its neighbours: some hundreds, whatever N is. Cost: the neighbour
+    search, and after it 10 to 100 us a row and thread; 8 bytes an entry, twice that for a moment.
 
     Args:
         features: float32 ``[N, D]``, numpy array or tensor; of any length for ``cosine``.
@@ -82,8 +82,8 @@ def jaccard_distance(
         convention: ``cluster_contrast``, ``zhong`` or ``deep_person_reid``: see ``encode_reciprocal``.
         block_size, device, progress: of the neighbour search: see ``find_nearest``.
 
-    Source: Zhong et al. (CVPR 2017); alibaba/cluster-contrast-reid 57b62e9, ``compute_jaccard_distance``, to which the
-    defaults are equal up to its float32 (2e-6).
+    Source: Zhong et al. (CVPR 2017); alibaba/cluster-contrast-reid 57b62e9, ``compute_jaccard_distance``, to which
+    ``cosine`` and ``cluster_contrast`` are equal up to its float32 (2e-6).
 
     Raises:
         ValueError: for features, as ``Space``; for k1, k2, metric and convention out of range.
@@ -122,18 +122,19 @@ def merge(views: Sequence[SparseRows], weights: Sequence[float]) -> SparseRows:
     sizes = {(view.num_rows, view.num_columns) for view in views}
     if len(sizes) != 1:
         raise ValueError(f"expected distances of the same rows, got matrices of {sorted(sizes)}")
-    if len(weights) != len(views) or min(weights) < 0 or abs(sum(weights) - 1) > 1e-9:
+    shares = np.array(weights, dtype=np.float64)
+    if len(shares) != len(views) or not (shares >= 0).all() or not abs(shares.sum() - 1) <= 1e-9:
         raise ValueError(f"expected {len(views)} weights, none below 0, that sum to 1, got {list(weights)}")
     ((num_rows, num_columns),) = sizes
-    return gather_rows(
-        _weighted_sums,
-        num_rows,
-        num_columns,
-        tuple(view.starts for view in views),
-        tuple(view.columns for view in views),
-        tuple(view.values for view in views),
-        tuple(float(weight) for weight in weights),
-    )
+
+    def merged(start: int, stop: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        parts = [view.rows(start, stop) for view in views]
+        offsets = np.cumsum([0] + [len(part.columns) for part in parts])
+        starts = np.stack([offset + part.starts for offset, part in zip(offsets, parts, strict=False)])
+        columns, values = (np.concatenate([getattr(part, name) for part in parts]) for name in ("columns", "values"))
+        return _weighted_sums(starts, columns, values, shares)
+
+    return gather_rows(merged, num_rows, num_columns)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -185,41 +186,38 @@ def _distances(  # type: ignore[no-untyped-def]
             distance = np.float32(max(1 - shared[other] / (2 - shared[other]), 0.0))
             shared[other] = 0
             found[end], distances[end] = other, distance
-            end += distance < 1
+            end += 1 if distance < 1 else 0
         counts[row - start] = end - first
     return counts, found[:end], distances[:end]
 
 
 @numba.njit(cache=True, nogil=True)
-def _weighted_sums(  # type: ignore[no-untyped-def]
-    start, stop, starts, columns, values, weights
-):
-    counts = np.zeros(stop - start, np.int64)
-    merged, sums = np.empty(0, np.int32), np.empty(0, np.float32)
-    at = np.empty(len(weights), np.int64)
+def _weighted_sums(
+    starts: np.ndarray, columns: np.ndarray, values: np.ndarray, weights: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Returns merged rows; ``starts`` [views, rows + 1] of all views, which stand one after the other."""
+    num_rows = starts.shape[1] - 1
+    counts = np.zeros(num_rows, np.int64)
+    merged, sums = np.empty(len(columns), np.int32), np.empty(len(columns), np.float32)
     end = 0
-    for row in range(start, stop):
-        first, size = end, 0
-        for view in range(len(weights)):
-            at[view] = starts[view][row]
-            size += starts[view][row + 1] - at[view]
-        merged, sums = with_room(merged, end + size), with_room(sums, end + size)
+    for row in range(num_rows):
+        first = end
+        at, stops = starts[:, row].copy(), starts[:, row + 1]
         while True:
             column = NO_COLUMN
             for view in range(len(weights)):
-                if at[view] < starts[view][row + 1]:
-                    column = min(column, columns[view][at[view]])
+                if at[view] < stops[view]:
+                    column = min(column, columns[at[view]])
             if column == NO_COLUMN:
                 break
             total = 0.0
             for view in range(len(weights)):
-                if at[view] < starts[view][row + 1] and columns[view][at[view]] == column:
-                    total += weights[view] * values[view][at[view]]
+                if at[view] < stops[view] and columns[at[view]] == column:
+                    total += weights[view] * values[at[view]]
                     at[view] += 1
                 else:
                     total += weights[view]
-            if np.float32(total) < 1:
-                merged[end], sums[end] = column, total
-                end += 1
-        counts[row - start] = end - first
+            merged[end], sums[end] = column, total
+            end += 1 if sums[end] < 1 else 0
+        counts[row] = end - first
     return counts, merged[:end], sums[:end]
