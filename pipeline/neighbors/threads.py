@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import Any
 
 import torch
@@ -30,5 +32,10 @@ def over_rows(kernel: Callable[..., Any], num_rows: int, *arguments: Any, rows_a
         for start in starts:
             run(start)
     else:
-        with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(run, starts))
+        list(_pool(threads, os.getpid()).map(run, starts))
+
+
+@cache
+def _pool(threads: int, process: int) -> ThreadPoolExecutor:
+    """Returns the pool of this process; a forked one has none of its parent's threads."""
+    return ThreadPoolExecutor(threads, thread_name_prefix=f"rows-{process}")
