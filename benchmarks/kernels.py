@@ -31,6 +31,7 @@ import torch
 
 from pipeline.clustering.dbscan import dbscan
 from pipeline.evaluation.labels import ALL_SEEN, SAME_CAMERA_REMOVED, CameraRule, Labels
+from pipeline.evaluation.protocols import SYSU_RULE
 from pipeline.evaluation.ranking import rank_distances, rank_embeddings, rank_space
 from pipeline.evaluation.reranking import rerank
 from pipeline.neighbors.jaccard import jaccard_distance
@@ -42,7 +43,6 @@ QUICK = 40  # by how much sizes are smaller
 JACCARD: dict[str, Any] = {"k1": 30, "k2": 6, "metric": "cosine"}
 RERANKING: dict[str, Any] = {"k1": 20, "k2": 6, "weight": 0.3, "metric": "cosine", "convention": "zhong"}
 MARKET, MSMT17 = (3368, 19732, 750), (11659, 82161, 3060)  # queries, gallery images, identities
-SYSU_RULE = CameraRule("camera 3 does not see camera 2", removes_same_camera=False, unseen=((3, 2),))
 
 
 @dataclass(frozen=True)
@@ -153,14 +153,14 @@ class HighWater:
 def embeddings(people: np.ndarray, is_trained: bool = True) -> np.ndarray:
     """Returns float32 [N, COLUMNS] of length 1 for who is on each image.
 
-    Those of trained networks lie near few directions and around their identity; those of untrained ones are noise, and
-    the hardest to tell apart.
+    Those of a trained network lie around their identity, mostly along few directions: of 17 images of a person, .84 of
+    the 16 nearest to each are its own. Those of an untrained one are noise, and the hardest to tell apart.
     """
     rng = np.random.default_rng(len(people))
     if is_trained:
-        spectrum = np.linspace(1.5, 0.5, LATENT, dtype=np.float32)
+        spectrum = np.arange(1, LATENT + 1, dtype=np.float32) ** -0.5
         centers = rng.standard_normal((people.max() + 1, LATENT), dtype=np.float32)
-        spread = centers[people] + 0.9 * rng.standard_normal((len(people), LATENT), dtype=np.float32)
+        spread = centers[people] + np.float32(0.6) * rng.standard_normal((len(people), LATENT), dtype=np.float32)
         rows = (spread * spectrum) @ rng.standard_normal((LATENT, COLUMNS), dtype=np.float32)
     else:
         rows = rng.standard_normal((len(people), COLUMNS), dtype=np.float32)

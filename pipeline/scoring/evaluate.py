@@ -19,6 +19,7 @@ from pipeline.evaluation.stamp import Protocol, Recipe, Result, market_protocol,
 from pipeline.models import weights
 from pipeline.models.embedder import Embedder
 from pipeline.scoring.comparison import EvaluationParams, compare, search_of
+from pipeline.scoring.progress import Said
 from pipeline.training.checkpoint import Checkpoint
 from pipeline.training.embed import embed
 from pipeline.training.experiment import ExperimentParams, build_method
@@ -133,6 +134,7 @@ def embed_test(model: Model, store: ImageStore, rows: np.ndarray, params: Evalua
         batch_size=params.batch,
         workers=Workers(0, 1),
         flip=params.flip,
+        progress=Said("embedding"),
     ).numpy()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
@@ -23,16 +23,22 @@ def embed(
     batch_size: int,
     workers: Workers,
     flip: bool = False,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Tensor:
     """Returns the embeddings ``[len(rows), D]`` on the CPU, in the order of ``rows``, on every worker.
 
     Batches are dealt to the workers in turn and run with the embedder in evaluation mode; afterwards each of its
-    layers is in the mode that it was in. ``flip`` adds the embedding of the mirrored image.
+    layers is in the mode that it was in. ``flip`` adds the embedding of the mirrored image; ``progress`` is called with
+    the numbers of batches done by this worker and of all of its batches.
     """
     batches = [rows[start : start + batch_size] for start in range(0, len(rows), batch_size)]
     own = batches[workers.rank :: workers.size]
+    parts = []
     with _evaluating(embedder):
-        parts = [_embed_batch(embedder, loader.plain(batch), loader.modalities(batch), flip) for batch in own]
+        for done, batch in enumerate(own, start=1):
+            parts.append(_embed_batch(embedder, loader.plain(batch), loader.modalities(batch), flip))
+            if progress:
+                progress(done, len(own))
     if workers.size == 1:
         return torch.cat(parts)
     return _deal_back(parts, [len(batch) for batch in batches], workers)

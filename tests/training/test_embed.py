@@ -95,3 +95,10 @@ def test_modes_are_put_back_after_an_error_too(loader):
     with pytest.raises(ValueError, match="no embedding"):
         embed(Embedder(module, module.forward), loader, ROWS, batch_size=16, workers=ALONE)
     assert module.training
+
+
+def test_progress_counts_batches(network, loader):
+    told = []
+    embedder = Embedder(network, network.forward)
+    embed(embedder, loader, ROWS, batch_size=16, workers=ALONE, progress=lambda *steps: told.append(steps))
+    assert told == [(1, 3), (2, 3), (3, 3)]
