@@ -71,7 +71,7 @@ def jaccard_distance(
     Neighbours, encoding, local query expansion and distances in one call, exact and the same in every bit for any
     ``block_size``, device and number of threads. Symmetric; an image is at 0, or some 1e-7, from itself. A row stores
     the images that share a neighbour with it or with its neighbours: some hundreds, whatever N is. Cost: the neighbour
-    search, and after it 10 to 100 us a row and thread; 8 bytes an entry, twice that for a moment.
+    search, and after it some 60 us of one core a row; 8 bytes an entry, twice that for a moment.
 
     Args:
         features: float32 ``[N, D]``, numpy array or tensor; of any length for ``cosine``.
