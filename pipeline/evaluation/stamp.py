@@ -65,7 +65,8 @@ class Protocol:
     @property
     def label(self) -> str:
         """The protocol in words that published tables use: ``standard``, ``all-search single-shot``, ..."""
-        words = [self.search, "" if self.shots == "all" else self.shots]
+        has_choice = self.search.endswith("-search")  # of shots; LLCM has none, and no table says its single shot
+        words = [self.search, self.shots if has_choice else ""]
         words += ["re-ranking" if self.reranking else "", "" if self.query_expansion == "none" else "query expansion"]
         words += ["" if self.postprocessing == "none" else "post-processing"]
         return " ".join(word for word in words if word)

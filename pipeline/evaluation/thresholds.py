@@ -27,8 +27,10 @@ class Block(NamedTuple):
 
 
 def rising(same: Same, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the ``values`` of the matches in ``same``, rising in each row ``[R, T]`` and then infinity, and their
-    numbers ``[R]``."""
+    """Returns the matches' ``values`` as rising rows ``[R, T]`` that end in infinity, and their numbers ``[R]``.
+
+    ``values`` are given in the order of ``same``.
+    """
     rows = same.rows[same.is_match]
     num_matches = np.bincount(rows, minlength=len(same.starts) - 1)
     thresholds = np.full((len(num_matches), max(1, num_matches.max())), np.inf, dtype=values.dtype)

@@ -91,38 +91,48 @@ class _NearestWrong:
         self._distances, self._wanted = distances, wanted
         self._reach = 2 * float(distances.margin.max())
         self._cutoff = BELOW_REMOVED
-        self._values, self._rows, self._columns = np.empty(0), np.empty(0, np.int64), np.empty(0, np.int64)
+        self._parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []  # values, rows, columns
+        self._size = 0
 
     def add(self, tile: Tensor, queries: slice, columns: slice) -> None:
         """Takes in what may be among the nearest of a tile."""
         values, rows, places = _collect(tile, self._cutoff)
-        self._values = np.concatenate([self._values, values])
-        self._rows = np.concatenate([self._rows, rows + queries.start])
-        self._columns = np.concatenate([self._columns, places + columns.start])
-        if len(self._values) > 2 * self._wanted + SPARE:
+        self._parts.append((values, rows + queries.start, places + columns.start))
+        self._size += len(values)
+        if self._size > 2 * self._wanted + SPARE:
             self._prune()
 
     def exact(self, place: int) -> float:
         """Returns the exact distance of the pair at ``place`` from 0, nearest first."""
-        rough = np.partition(self._values, place)[place]
-        beyond = self._values - rough
+        values, rows, columns = self._joined()
+        rough = np.partition(values, place)[place]
+        beyond = values - rough
         is_near = np.abs(beyond) <= self._reach
-        exact = self._distances.exact(self._rows[is_near], self._columns[is_near])
+        exact = self._distances.exact(rows[is_near], columns[is_near])
         return float(np.sort(exact)[place - np.count_nonzero(beyond < -self._reach)])
 
     def _prune(self) -> None:
         """Drops what is not among the nearest; where too much is too close to tell, it is measured."""
-        self._keep(self._values <= self._last() + self._reach)
-        if len(self._values) > 2 * self._wanted + SPARE:
-            self._values = self._distances.exact(self._rows, self._columns)
-            self._keep(np.argpartition(self._values, self._wanted - 1)[: self._wanted])
-        self._cutoff = min(self._last() + self._reach, BELOW_REMOVED)
+        values, rows, columns = self._joined()
+        last = _smallest(values, self._wanted)
+        if np.count_nonzero(values <= last + self._reach) > 2 * self._wanted + SPARE:
+            values = self._distances.exact(rows, columns)
+            last = _smallest(values, self._wanted)
+            kept = np.argpartition(values, self._wanted - 1)[: self._wanted]
+        else:
+            kept = np.flatnonzero(values <= last + self._reach)
+        self._parts, self._size = [(values[kept], rows[kept], columns[kept])], len(kept)
+        self._cutoff = min(last + self._reach, BELOW_REMOVED)
 
-    def _last(self) -> float:
-        return float(np.partition(self._values, self._wanted - 1)[self._wanted - 1])
+    def _joined(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        values, rows, columns = (np.concatenate(parts) for parts in zip(*self._parts, strict=True))
+        self._parts = [(values, rows, columns)]
+        return values, rows, columns
 
-    def _keep(self, chosen: np.ndarray) -> None:
-        self._values, self._rows, self._columns = (part[chosen] for part in (self._values, self._rows, self._columns))
+
+def _smallest(values: np.ndarray, count: int) -> float:
+    """Returns the largest of the ``count`` smallest values."""
+    return float(np.partition(values, count - 1)[count - 1])
 
 
 def _collect(tile: Tensor, cutoff: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

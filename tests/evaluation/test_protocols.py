@@ -1,4 +1,5 @@
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from pipeline.evaluation.protocols import (
     trials_of,
 )
 from pipeline.evaluation.ranking import rank_distances, rank_embeddings
+from pipeline.evaluation.stamp import market_protocol
 from pipeline.evaluation.trials import rank_trials
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -274,3 +276,18 @@ def test_unknown_searches_and_empty_sides_are_errors():
         regdb("V->I")
     with pytest.raises(ValueError, match=r"V->T: the table has no test images of Side\(.*infrared"):
         list(trials_of(regdb("V->T"), table_of([(1, 1, "visible", "gallery")])))
+
+
+@pytest.mark.parametrize(
+    ("search", "label"),
+    [
+        (sysu_mm01("all-search", shots=1, draws="seeded", trials=10), "all-search single-shot"),
+        (sysu_mm01("indoor-search", shots=10, draws="official", trials=10), "indoor-search multi-shot"),
+        (llcm("I->V", trials=10), "I->V"),
+        (regdb("V->T"), "V->T"),
+        (MARKET, "standard"),
+    ],
+)
+def test_labels_are_the_words_of_published_tables(search, label):
+    market = market_protocol(data="any", fingerprint="", counts={}, is_generated=True)
+    assert replace(market, **search.stamp_fields()).label == label
