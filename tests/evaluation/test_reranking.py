@@ -255,3 +255,15 @@ def test_what_cannot_be_reranked_is_an_error_that_says_why(change, message):
 def test_features_that_do_not_fit_are_refused(query, gallery, message):
     with pytest.raises(ValueError, match=message):
         rerank(query, gallery, **USUAL)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("convention", ["zhong", "deep_person_reid"])
+def test_a_gpu_moves_no_bit_of_distances_or_rankings(convention):
+    query, gallery = sides_of(identities=25)
+    given = USUAL | {"convention": convention}
+    expected, found = rerank(query, gallery, **given), rerank(query, gallery, **given, device="cuda")
+    np.testing.assert_array_equal(pairs(found), pairs(expected))
+    assert (np.abs(found.rows(0, 25) - pairs(expected)).max(axis=1) < found.margin).all()
+    labels = labels_of(query, gallery)
+    assert_same(rank_by(found, labels), rank_by(expected, labels))
