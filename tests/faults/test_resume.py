@@ -10,22 +10,23 @@ from pathlib import Path
 import torch
 
 from pipeline.training import checkpoint
+from tests.faults import mskd_victim
 from tests.faults.victim import EPOCHS
 
 ROOT = Path(__file__).parents[2]
 FORWARDS = 12  # 6 steps of 2 groups an epoch
 
 
-def start(run_folder, heartbeat):
+def start(run_folder, heartbeat, victim="victim"):
     heartbeat.unlink(missing_ok=True)
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.faults.victim", str(run_folder), str(heartbeat)],
+        [sys.executable, "-m", f"tests.faults.{victim}", str(run_folder), str(heartbeat)],
         cwd=ROOT, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
 
 
-def finish(run_folder, heartbeat):
-    process = start(run_folder, heartbeat)
+def finish(run_folder, heartbeat, victim="victim"):
+    process = start(run_folder, heartbeat, victim)
     _, output = process.communicate(timeout=120)
     assert process.returncode == 0, output
     return output
@@ -45,9 +46,9 @@ def kill_at(process, heartbeat, epoch, what, count):
     return heartbeat.read_text().split(), output
 
 
-def final_state(run_folder):
+def final_state(run_folder, epochs=EPOCHS):
     found = checkpoint.latest(run_folder)
-    assert found.meta["epoch"] == EPOCHS
+    assert found.meta["epoch"] == epochs
     trainer = torch.load(found.folder / checkpoint.TRAINER, weights_only=True)
     moments = trainer["optimizer"]["state"]
     digests = {name: found.meta["files"][name] for name in (checkpoint.MODEL, checkpoint.METHOD)}
@@ -77,3 +78,28 @@ def test_a_killed_run_ends_bit_for_bit_as_an_undisturbed_one(tmp_path):
     ours, theirs = final_state(disturbed), final_state(undisturbed)
     assert ours[:2] == theirs[:2]
     assert all(torch.equal(a, b) for a, b in zip(ours[2], theirs[2], strict=True))
+
+
+def everything_but_speed(run_folder):
+    """Returns digests of network and method (memories, teacher), the history, and the trainer's tensors with the labels."""
+    digests, _, moments = final_state(run_folder, mskd_victim.EPOCHS)
+    trainer = torch.load(checkpoint.latest(run_folder).folder / checkpoint.TRAINER, weights_only=True)
+    history = [{key: value for key, value in row.items() if key != "images_per_second"} for row in trainer["history"]]
+    return (digests, history), [*moments, trainer["labels"], trainer["random"]]
+
+
+def test_a_student_killed_while_clustering_and_while_stepping_ends_bit_for_bit_as_an_undisturbed_one(tmp_path):
+    mskd_victim.write_inputs(tmp_path)
+    undisturbed, disturbed, heartbeat = tmp_path / "undisturbed", tmp_path / "disturbed", tmp_path / "heartbeat"
+    finish(undisturbed, heartbeat, "mskd_victim")
+
+    for epoch, what, count in ((1, "clustering", 1), (2, "step", 3)):
+        beat, _ = kill_at(start(disturbed, heartbeat, "mskd_victim"), heartbeat, epoch, what, count)
+        assert beat[:2] == [str(epoch), what], "the kill struck elsewhere"
+        assert checkpoint.latest(disturbed).meta["epoch"] == epoch
+    assert "resumed after epoch 2" in finish(disturbed, heartbeat, "mskd_victim")
+
+    (ours, our_tensors), (theirs, their_tensors) = map(everything_but_speed, (disturbed, undisturbed))
+    assert ours == theirs
+    assert "churn" in ours[1][1], "the labels before are part of the state"
+    assert all(torch.equal(a, b) for a, b in zip(our_tensors, their_tensors, strict=True))
