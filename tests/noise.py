@@ -21,6 +21,11 @@ EVALUATION = {
     "postprocessing": None,
     "query_expansion": None,
     "reranking": None,
+    "searches": {
+        "sysu_mm01": {"name": "all-search", "shots": 1, "draws": "seeded", "trials": 2},
+        "regdb": {"name": "V->T"},
+        "llcm": {"name": "V->I", "trials": 2},
+    },
 }
 BASELINE = {
     "method": "baseline",
@@ -127,6 +132,7 @@ def write_store(folder, seed=0):
     np.save(folder / store.IMAGES_FILE, images.astype(np.uint8))
     meta = {
         "name": "noise",
+        "protocol": "market",
         "generated": True,
         "height": HEIGHT,
         "width": WIDTH,

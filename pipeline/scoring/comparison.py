@@ -12,10 +12,9 @@ import torch
 from torch import Tensor
 
 from pipeline.config import Record
-from pipeline.data.table import NO_CAMERA
 from pipeline.evaluation.counting import Distances
 from pipeline.evaluation.postprocessing import center_cameras, unit_rows, whiten
-from pipeline.evaluation.protocols import MARKET, NO_CAMERAS, Search, Trial, trials_of
+from pipeline.evaluation.protocols import MARKET, NO_CAMERAS, Search, Trial, llcm, regdb, sysu_mm01, trials_of
 from pipeline.evaluation.query_expansion import expand_queries
 from pipeline.evaluation.ranking import AVERAGE_PRECISIONS, METRICS, Ranking, make_space, rank_space
 from pipeline.evaluation.reranking import rerank
@@ -50,11 +49,42 @@ class RerankingParams(Record):
     convention: Literal["zhong", "deep_person_reid"]
 
 
+class SysuSearchParams(Record):
+    """How SYSU-MM01 is searched; see ``protocols.sysu_mm01``."""
+
+    name: Literal["all-search", "indoor-search"]
+    shots: Literal[1, 10]
+    draws: Literal["official", "seeded"]
+    trials: int
+
+
+class RegdbSearchParams(Record):
+    """How RegDB is searched; see ``protocols.regdb``."""
+
+    name: Literal["V->T", "T->V"]
+
+
+class LlcmSearchParams(Record):
+    """How LLCM is searched; see ``protocols.llcm``."""
+
+    name: Literal["V->I", "I->V"]
+    trials: int
+
+
+class SearchesParams(Record):
+    """Which search is scored where a data set's protocol has several."""
+
+    sysu_mm01: SysuSearchParams
+    regdb: RegdbSearchParams
+    llcm: LlcmSearchParams
+
+
 class EvaluationParams(Record):
     """The block ``evaluation`` of params.yaml.
 
     ``distance`` is ``cosine`` or ``euclidean``; ``flip`` adds the mirrored image's embedding; ``batch`` counts images
-    embedded at a time; ``average_precision`` is ``standard`` or ``trapezoid``. The other blocks are null where nothing
+    embedded at a time; ``average_precision`` is ``standard`` or ``trapezoid``; ``searches`` are the protocols of data
+    seen in visible and infrared light. The other blocks are null where nothing
     of the kind is done; all but ``distance``, ``flip`` and ``batch`` are of the protocol, and said in the stamp.
     """
 
@@ -65,6 +95,7 @@ class EvaluationParams(Record):
     postprocessing: PostprocessingParams | None
     query_expansion: QueryExpansionParams | None
     reranking: RerankingParams | None
+    searches: SearchesParams
 
     def stamp_fields(self) -> dict[str, Any]:
         """Returns what a stamp's protocol says of it.
@@ -95,15 +126,40 @@ class Comparison:
     metrics: dict[str, float]
 
 
-def search_of(table: pd.DataFrame) -> Search:
-    """Returns the protocol of Market-1501, or that without cameras where those of ``table`` are not known."""
-    return NO_CAMERAS if (table["camera_id"] == NO_CAMERA).all() else MARKET
+def search_of(protocol: str, params: EvaluationParams) -> Search:
+    """Returns the search by the protocol that a prepared data set names (``Listing.protocol``).
+
+    Raises:
+        ValueError: for an unknown one.
+    """
+    searches = params.searches
+    match protocol:
+        case "market":
+            return MARKET
+        case "no_cameras":
+            return NO_CAMERAS
+        case "sysu_mm01":
+            return sysu_mm01(**searches.sysu_mm01.model_dump())
+        case "regdb":
+            return regdb(**searches.regdb.model_dump())
+        case "llcm":
+            return llcm(**searches.llcm.model_dump())
+    raise ValueError(f"protocol: expected market, no_cameras, sysu_mm01, regdb or llcm, got {protocol!r}")
 
 
-def compare(features: np.ndarray, table: pd.DataFrame, search: Search, params: EvaluationParams) -> Comparison:
-    """Returns what ``search`` finds by features [N, D] of the rows of ``table``, on a GPU where there is one."""
+def compare(
+    features: np.ndarray,
+    table: pd.DataFrame,
+    search: Search,
+    params: EvaluationParams,
+    draws: pd.DataFrame | None = None,
+) -> Comparison:
+    """Returns what ``search`` finds by features [N, D] of the rows of ``table``, on a GPU where there is one.
+
+    ``draws`` are the galleries of the data set's makers, for a search that asks for them; see ``trials_of``.
+    """
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    trials = list(trials_of(search, table))
+    trials = list(trials_of(search, table, draws))
     if params.postprocessing or params.query_expansion or params.reranking:
         each: Iterator[Distances] = (_distances(features, table, trial, params, device) for trial in trials)
     else:

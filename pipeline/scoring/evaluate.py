@@ -28,6 +28,7 @@ from pipeline.training.precision import use_plain_float32
 from pipeline.training.workers import Workers
 
 CMC_RANKS = 50
+DRAWS_FILE = "draws.parquet"  # of a prepared data set, see pipeline.data.prepare
 
 
 @dataclass(frozen=True)
@@ -92,10 +93,10 @@ def evaluate(model: Model, store: ImageStore, params: EvaluationParams, folder: 
     """Writes embeddings, their rows, the CMC curve and ``metrics.json`` to ``folder`` and returns the result."""
     rows = test_rows(store)
     table = store.table.iloc[rows]
-    search = search_of(table)
+    search = search_of(store.meta["protocol"], params)
     stamped = protocol(store, search, params)
     embeddings = embed_test(model, store, rows, params)
-    found = compare(embeddings, table, search, params)
+    found = compare(embeddings, table, search, params, _draws(store) if search.draws == "official" else None)
     recipe = Recipe(
         **model.recipe,
         height=store.meta["height"],
@@ -115,6 +116,12 @@ def evaluate(model: Model, store: ImageStore, params: EvaluationParams, folder: 
     pd.DataFrame(curve).to_csv(folder / "cmc.csv", index=False)
     write_result(folder / "metrics.json", result)
     return result
+
+
+def _draws(store: ImageStore) -> pd.DataFrame | None:
+    """Returns the galleries that the makers of the data set have drawn, where they were there to be prepared."""
+    file = Path(str(getattr(store.images, "filename", ""))).with_name(DRAWS_FILE)
+    return pd.read_parquet(file) if file.is_file() else None
 
 
 def test_rows(store: ImageStore) -> np.ndarray:

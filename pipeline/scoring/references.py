@@ -63,10 +63,10 @@ def trivial(store: ImageStore, params: ReferencesParams, evaluation: EvaluationP
     rows = test_rows(store)
     table, images = store.table.iloc[rows], np.asarray(store.images[rows])
     by_cosine = evaluation.model_copy(update={"distance": "cosine"})
-    stamped = protocol(store, search_of(table), by_cosine)
+    stamped = protocol(store, search_of(store.meta["protocol"], by_cosine), by_cosine)
 
     def measure(features: np.ndarray) -> dict[str, float]:
-        return compare(features, table, search_of(table), by_cosine).metrics
+        return compare(features, table, search_of(store.meta["protocol"], by_cosine), by_cosine).metrics
 
     is_query = (table["role"] == "query").to_numpy()
     chance = references.chance(measure, is_query, **params.chance.model_dump())

@@ -7,7 +7,7 @@ import pytest
 from pipeline.config import parse
 from pipeline.evaluation.labels import SAME_CAMERA_REMOVED
 from pipeline.evaluation.postprocessing import center_cameras, unit_rows, whiten
-from pipeline.evaluation.protocols import MARKET, NO_CAMERAS, sysu_mm01
+from pipeline.evaluation.protocols import MARKET, NO_CAMERAS, llcm, regdb, sysu_mm01
 from pipeline.evaluation.query_expansion import expand_queries
 from pipeline.evaluation.ranking import rank_distances, rank_embeddings
 from pipeline.evaluation.reranking import rerank
@@ -137,11 +137,30 @@ def test_each_trial_is_compared_and_deviations_are_told(case):
     assert 0 < found.metrics["tpr_at_fpr_1e-2"] <= 1
 
 
-def test_cameras_that_nobody_knows_hide_nothing(case):
-    _, table = case
-    assert search_of(table) is MARKET
-    assert search_of(table.assign(camera_id=0)) is NO_CAMERAS
+def test_a_data_set_is_searched_by_the_protocol_that_it_names():
+    assert search_of("market", params()) is MARKET
+    assert search_of("no_cameras", params()) is NO_CAMERAS
     assert MARKET.camera_rule is SAME_CAMERA_REMOVED
+    assert search_of("sysu_mm01", params()) == sysu_mm01("all-search", shots=1, draws="seeded", trials=2)
+    assert search_of("regdb", params()) == regdb("V->T")
+    assert search_of("llcm", params()) == llcm("V->I", trials=2)
+    with pytest.raises(ValueError, match="expected market, no_cameras, sysu_mm01, regdb or llcm, got 'other'"):
+        search_of("other", params())
+
+
+def test_galleries_of_the_makers_are_those_searched(case):
+    features, table = case
+    table = table.assign(modality=np.where(table["camera_id"].isin([1, 2]), "visible", "infrared"))
+    table["path"] = [f"{row:04d}.jpg" for row in range(len(table))]
+    table["role"] = np.where(table["modality"] == "visible", "gallery", "query")
+    gallery = table[table["modality"] == "visible"]
+    first = gallery.groupby(["person_id", "camera_id"])["path"].min()
+    draws = pd.DataFrame({"trial": 1, "path": first.to_numpy(), "place": 1})
+    search = sysu_mm01("indoor-search", shots=1, draws="official", trials=1)
+    found = compare(features, table, search, params(), draws)
+    assert 0 < found.metrics["mAP"] < 1
+    with pytest.raises(ValueError, match="came without the galleries that its makers drew"):
+        compare(features, table, search, params())
 
 
 @pytest.mark.parametrize("name", CHANGES)

@@ -63,7 +63,7 @@ def test_the_files_hold_what_the_metrics_come_from(trained, store, tmp_path):
     rows = pd.read_parquet(tmp_path / "out" / "rows.parquet")
     assert embeddings.shape == (len(rows), 64)
     assert embeddings.dtype == np.float32
-    assert compare(embeddings, rows, search_of(rows), PARAMS).metrics == result.metrics
+    assert compare(embeddings, rows, search_of("market", PARAMS), PARAMS).metrics == result.metrics
     assert read_result(tmp_path / "out" / "metrics.json") == result
     curve = pd.read_csv(tmp_path / "out" / "cmc.csv")
     assert curve["rank"].tolist() == list(range(1, 51))
@@ -121,9 +121,13 @@ def test_training_images_are_not_ranked_and_distractors_are(store):
         for key, column in (("ids", "person_id"), ("cameras", "camera_id"))
     }
     expected = rank_embeddings(features[query], features[~query], distance="cosine", **side)
-    found = compare(features, table, search_of(table), PARAMS).metrics
+    found = compare(features, table, search_of("market", PARAMS), PARAMS).metrics
     assert {name: found[name] for name in expected.metrics()} == expected.metrics()
-    assert protocol(store, search_of(table), PARAMS).counts["gallery_images"] == len(side["gallery_ids"]) == 5 * 4 + 3
+    assert (
+        protocol(store, search_of("market", PARAMS), PARAMS).counts["gallery_images"]
+        == len(side["gallery_ids"])
+        == 5 * 4 + 3
+    )
 
 
 @pytest.fixture
