@@ -12,7 +12,18 @@ from pathlib import Path
 from stages.mistakes import told_plainly
 
 SCORES, TRAININGS, TABLES = Path("artifacts/evaluate"), Path("artifacts/train"), Path("artifacts/tables")
-PLACES = f"tables: {TABLES}/results.md, .tex, .csv    figures: {TABLES}/cmc.png, loss.png    runs: make ui"
+PLACES = (
+    f"tables: {TABLES}/results.md, .tex, .csv    figures: {TABLES}/cmc.png, loss.png, clusters.png    runs: make ui"
+)
+
+CLUSTER_MEASURES = {
+    "num_clusters": "clusters",
+    "noise": "share of noise",
+    "ari": "adjusted Rand index",
+    "nmi": "normalised mutual information",
+    "bcubed_f": "BCubed F",
+    "churn": "images that changed their cluster",
+}
 
 
 def main() -> None:
@@ -44,9 +55,26 @@ def run(names: list[str]) -> None:
         (TABLES / "results.md").write_text(to_markdown(tables))
         (TABLES / "results.tex").write_text(to_latex(tables))
         draw(names)
+        draw_clusters(names)
         for path in sorted(TABLES.iterdir()):
             tracked.log_artifact(path)
     print(PLACES)
+
+
+def draw_clusters(names: list[str]) -> None:
+    """Draws how good the clusters of every training without labels were, epoch by epoch."""
+    from pipeline.tables.figures import draw_grid, read_curve
+
+    histories = {name: TRAININGS / name / "history.csv" for name in names}
+    clustered = {
+        name: path for name, path in histories.items() if path.is_file() and "num_clusters" in path.open().readline()
+    }
+    if clustered:
+        measures = {
+            title: {name: read_curve(path, "epoch", column) for name, path in clustered.items()}
+            for column, title in CLUSTER_MEASURES.items()
+        }
+        draw_grid(measures, TABLES / "clusters.png", x="epoch")
 
 
 def show() -> None:

@@ -19,9 +19,9 @@ Curve = tuple[Sequence[float], Sequence[float]]
 
 
 def read_curve(path: Path, x: str, y: str) -> Curve:
-    """Returns two columns of a CSV file with a header."""
+    """Returns two columns of a CSV file with a header, without the rows in which ``y`` is empty."""
     with path.open(newline="") as file:
-        rows = list(csv.DictReader(file))
+        rows = [row for row in csv.DictReader(file) if row[y]]
     return [float(row[x]) for row in rows], [float(row[y]) for row in rows]
 
 
@@ -46,11 +46,32 @@ def draw_apart(curves: Mapping[str, Curve], path: Path, *, x: str, y: str) -> No
     _save(figure, path)
 
 
-def _panels(count: int) -> tuple[Figure, list[Axes]]:
+def draw_grid(measures: Mapping[str, Mapping[str, Curve]], path: Path, *, x: str) -> None:
+    """Draws a panel for each measure, with the curves of all experiments: each looks the same in every panel."""
+    rows = -(-len(measures) // 3)
+    figure, panels = _panels(3 * rows, rows=rows)
+    names = list(dict.fromkeys(name for curves in measures.values() for name in curves))
+    shown = {}
+    for panel, (title, curves) in zip(panels, measures.items(), strict=False):
+        for name, (xs, ys) in curves.items():
+            index = names.index(name)
+            style = {"color": COLOURS[index % len(COLOURS)], "linestyle": DASHES[index % len(DASHES)]}
+            (shown[name],) = panel.plot(xs, ys, linewidth=1.8, marker="o", markersize=3, **style)
+        panel.set(xlabel=x, title=title)
+        panel.set_ylim(bottom=min(0, *(value for _, ys in curves.values() for value in ys)))
+        panel.xaxis.get_major_locator().set_params(integer=True)
+    for panel in panels[len(measures) :]:
+        panel.remove()
+    figure.legend(shown.values(), shown.keys(), loc="outside lower center", ncols=len(shown), frameon=False)
+    _save(figure, path)
+
+
+def _panels(count: int, rows: int = 1) -> tuple[Figure, list[Axes]]:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(1.2 + 3.4 * count, 3.2), layout="constrained")
-    panels = list(figure.subplots(1, count, squeeze=False)[0])
+    columns = count // rows
+    figure = Figure(figsize=(1.2 + 3.4 * columns, 3.2 * rows), layout="constrained")
+    panels = list(figure.subplots(rows, columns, squeeze=False).flat)
     for panel in panels:
         panel.spines[["top", "right"]].set_visible(False)
         panel.grid(alpha=0.25, linewidth=0.6)

@@ -81,7 +81,7 @@ def test_a_killed_run_ends_bit_for_bit_as_an_undisturbed_one(tmp_path):
 
 
 def everything_but_speed(run_folder):
-    """Returns digests of network and method (memories, teacher), the history, and the trainer's tensors with the labels."""
+    """Returns digests of network and method (memories, teacher), the history, and the trainer's tensors."""
     digests, _, moments = final_state(run_folder, mskd_victim.EPOCHS)
     trainer = torch.load(checkpoint.latest(run_folder).folder / checkpoint.TRAINER, weights_only=True)
     history = [{key: value for key, value in row.items() if key != "images_per_second"} for row in trainer["history"]]

@@ -46,3 +46,13 @@ def test_the_readme_takes_its_table_from_the_last_results(project, monkeypatch):
 def test_the_readme_waits_for_results(project, monkeypatch):
     with pytest.raises(SystemExit, match=r"error: no results at .*make repro"):
         run(monkeypatch, "--readme", "README.md")
+
+
+def test_the_quality_of_clusters_is_drawn_for_trainings_that_made_some(project, monkeypatch):
+    folder = project / "artifacts" / "train" / "mdpr"
+    folder.mkdir(parents=True)
+    columns = ",".join(("epoch", "loss", *tables.CLUSTER_MEASURES))
+    (folder / "history.csv").write_text(f"{columns}\n1,3,40,0.2,0.3,0.8,0.5,\n2,2,36,0.1,0.4,0.8,0.6,0.3\n")
+    (project / "artifacts" / "evaluate" / "mdpr" / "cmc.csv").write_text("rank,cmc\n1,0.5\n")
+    run(monkeypatch)
+    assert (project / "artifacts" / "tables" / "clusters.png").is_file()

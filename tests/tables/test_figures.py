@@ -1,6 +1,6 @@
 from PIL import Image
 
-from pipeline.tables.figures import draw_apart, draw_together, read_curve
+from pipeline.tables.figures import draw_apart, draw_grid, draw_together, read_curve
 
 
 def test_columns_of_a_csv_become_a_curve(tmp_path):
@@ -19,3 +19,17 @@ def test_figures_show_every_curve_and_are_the_same_again(tmp_path):
     assert (tmp_path / "first.png").read_bytes() == (tmp_path / "again.png").read_bytes()
     draw_together(one, tmp_path / "fewer.png", x="rank", y="share")
     assert (tmp_path / "fewer.png").read_bytes() != (tmp_path / "first.png").read_bytes()
+
+
+def test_measures_of_experiments_stand_in_a_grid_and_each_curve_is_shown(tmp_path):
+    curves = {"teacher": ([1, 2, 3], [0.1, 0.5, 0.7]), "student": ([2, 3], [0.5, 0.8])}
+    draw_grid({"noise": curves}, tmp_path / "one.png", x="epoch")
+    draw_grid(dict.fromkeys(("noise", "ARI", "NMI", "churn"), curves), tmp_path / "four.png", x="epoch")
+    draw_grid({"noise": {"teacher": curves["teacher"]}}, tmp_path / "fewer.png", x="epoch")
+    assert Image.open(tmp_path / "four.png").height == 2 * Image.open(tmp_path / "one.png").height
+    assert (tmp_path / "fewer.png").read_bytes() != (tmp_path / "one.png").read_bytes()
+
+
+def test_epochs_without_a_value_are_left_out_of_a_curve(tmp_path):
+    (tmp_path / "history.csv").write_text("epoch,churn\n1,\n2,0.25\n")
+    assert read_curve(tmp_path / "history.csv", "epoch", "churn") == ([2.0], [0.25])
