@@ -55,7 +55,7 @@ class Candidates:
         self.kept = Kept(np.empty(shape, np.float32), np.empty(shape, np.int32), counts, limits, space.margin)
 
     def add(self, tile: Tensor, rows: slice, columns: slice) -> None:
-        """Takes in the rough distances [R, C] of ``rows`` to ``columns``, each pair once, columns rising."""
+        """Takes in the rough distances [R, C] of ``rows`` to ``columns``, each pair once."""
         over_rows(_add_rows, len(tile), tile.numpy(), rows.start, columns.start, self.sign, self.k, self.kept)
 
     def add_transposed(self, tile: Tensor, columns: slice, rows: slice) -> None:
@@ -64,7 +64,7 @@ class Candidates:
         over_rows(_add_columns, num_rows, tile.numpy(), columns.start, rows.start, self.sign, self.k, self.kept)
 
     def of(self, rows: slice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Returns pairs of rows [P] and columns [P], int64, both rising, and the rows that were given up."""
+        """Returns pairs of rows [P], rising, and columns [P], int64, and the rows that were given up."""
         first, counts = rows.start, self.kept.counts[rows]
         over_rows(_drop_beyond_limits, len(counts), first, self.k, self.kept)
         owners, places = np.nonzero(np.arange(self.kept.columns.shape[1]) < counts[:, None])
@@ -99,17 +99,15 @@ class CandidatesByTorch:
         self.add(tile.T, rows, columns)
 
     def of(self, rows: slice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Returns pairs of rows [P] and columns [P], int64, both rising, and the rows that were given up.
+        """Returns pairs of rows [P], rising, and columns [P], int64, and the rows that were given up.
 
         What was dropped is not smaller than anything kept; so nothing is missing where something beyond the limit is.
         """
-        values, order = self.values[rows].double(), self.columns[rows].argsort(1)
+        values, first = self.values[rows].double(), rows.start
         limits = values.kthvalue(self.k, 1).values + 2 * self.margins[rows]
         is_unclear = (values.amax(1) <= limits) & (not self.is_everything)
         is_kept = (values <= limits[:, None]) & ~is_unclear[:, None]
-        owners, places = is_kept.gather(1, order).nonzero(as_tuple=True)
-        columns = self.columns[rows].gather(1, order)[owners, places]
-        first = rows.start
+        owners, columns = is_kept.nonzero()[:, 0], self.columns[rows][is_kept]
         return first + owners.cpu().numpy(), columns.cpu().numpy(), first + is_unclear.nonzero()[:, 0].cpu().numpy()
 
 
@@ -117,52 +115,88 @@ class CandidatesByTorch:
 def _add_rows(start, stop, tile, first_row, first_column, sign, k, kept):  # type: ignore[no-untyped-def]
     for row in range(start, stop):
         owner = first_row + row
+        if kept.counts[owner] == 0 and tile.shape[1] >= k:
+            _set_limit(owner, sign * tile[row], k, kept)
         for left in range(0, tile.shape[1], CHUNK):
-            values = tile[row, left : left + CHUNK]
-            limit = kept.limits[owner]
-            near = 0
+            values, limit = tile[row, left : left + CHUNK], kept.limits[owner]
+            is_near = False
             for place in range(values.size):
-                near += sign * values[place] <= limit
-            if near:
+                is_near |= sign * values[place] <= limit
+            if is_near:
                 for place in range(values.size):
-                    _push(sign * values[place], owner, first_column + left + place, k, kept)
+                    if sign * values[place] <= kept.limits[owner]:
+                        _push(sign * values[place], owner, first_column + left + place, k, kept)
 
 
 @numba.njit(cache=True, nogil=True)
 def _add_columns(start, stop, tile, first_row, first_column, sign, k, kept):  # type: ignore[no-untyped-def]
-    """Adds rows of the tile to its columns, as they lie in memory: along the rows."""
-    for row in range(tile.shape[0]):
-        for left in range(start, stop, CHUNK):
-            right = min(left + CHUNK, stop)
-            values, limits = tile[row, left:right], kept.limits[first_column + left : first_column + right]
-            near = 0
+    """Adds the rows of the tile to its columns, a few columns at a time: their candidates stay at hand."""
+    for left in range(start, stop, CHUNK):
+        right = min(left + CHUNK, stop)
+        limits = kept.limits[first_column + left : first_column + right]
+        for row in range(tile.shape[0]):
+            values = tile[row, left:right]
+            is_near = False
             for place in range(values.size):
-                near += sign * values[place] <= limits[place]
-            if near:
+                is_near |= sign * values[place] <= limits[place]
+            if is_near:
                 for place in range(values.size):
-                    _push(sign * values[place], first_column + left + place, first_row + row, k, kept)
+                    if sign * values[place] <= limits[place]:
+                        _push(sign * values[place], first_column + left + place, first_row + row, k, kept)
 
 
 @numba.njit(cache=True, nogil=True)
 def _push(value, row, column, k, kept):  # type: ignore[no-untyped-def]
+    """Puts a column within the limit of a row among its candidates."""
     capacity = kept.values.shape[1]
-    if value <= kept.limits[row] and kept.counts[row] == capacity:
+    if kept.counts[row] == capacity:
         _prune(row, k, kept)
         if kept.counts[row] > capacity - (capacity - k) // 4:  # next time would come too soon
             kept.counts[row], kept.limits[row] = -1, -np.inf
-    if value <= kept.limits[row]:
-        place = kept.counts[row]
-        kept.values[row, place], kept.columns[row, place] = value, column
-        kept.counts[row] = place + 1
+        if value > kept.limits[row]:
+            return
+    place = kept.counts[row]
+    kept.values[row, place], kept.columns[row, place] = value, column
+    kept.counts[row] = place + 1
+
+
+@numba.njit(cache=True, nogil=True)
+def _set_limit(row, values, k, kept):  # type: ignore[no-untyped-def]
+    limit = _kth_smallest(values, k) + 2 * kept.margins[row]
+    kept.limits[row] = limit + abs(limit) * 2.0**-23  # not less, when rounded to float32
+
+
+@numba.njit(cache=True, nogil=True)
+def _kth_smallest(values, k):  # type: ignore[no-untyped-def]
+    """Returns it by a heap of the k smallest so far, largest on top, which most values are not to enter."""
+    heap = values[:k].copy()
+    for place in range(k // 2 - 1, -1, -1):
+        _sink(heap, place, heap[place])
+    for place in range(k, values.size):
+        if values[place] < heap[0]:
+            _sink(heap, 0, values[place])
+    return heap[0]
+
+
+@numba.njit(cache=True, nogil=True)
+def _sink(heap, place, value):  # type: ignore[no-untyped-def]
+    """Puts a value at a place of the heap or below, larger ones above it."""
+    child = 2 * place + 1
+    while child < heap.size:
+        if child + 1 < heap.size and heap[child + 1] > heap[child]:
+            child += 1
+        if heap[child] <= value:
+            break
+        heap[place] = heap[child]
+        place, child = child, 2 * child + 1
+    heap[place] = value
 
 
 @numba.njit(cache=True, nogil=True)
 def _prune(row, k, kept):  # type: ignore[no-untyped-def]
-    """Lowers the limit to what is known by now, and drops the candidates beyond it, keeping the order of the others."""
-    values, columns = kept.values[row], kept.columns[row]
-    count = kept.counts[row]
-    limit = np.partition(values[:count], k - 1)[k - 1] + 2 * kept.margins[row]
-    kept.limits[row] = limit + abs(limit) * 2.0**-23  # not less, when rounded to float32
+    """Lowers the limit to what is known by now, and drops the candidates beyond it."""
+    values, columns, count = kept.values[row], kept.columns[row], kept.counts[row]
+    _set_limit(row, values[:count], k, kept)
     left = 0
     for place in range(count):
         if values[place] <= kept.limits[row]:

@@ -90,6 +90,8 @@ def _search(
         for rows in _slices(len(space.query), block_size)
         for columns in _slices(num_columns, block_size, start=rows.start if space.is_one_set else 0)
     ]
+    if space.is_one_set:
+        tiles.sort(key=lambda tile: tile[0] != tile[1])  # the diagonal first: it gives all rows a limit
     buffer = torch.empty(min(block_size, len(space.query)) * min(block_size, num_columns), device=space.query.device)
     for done, (rows, columns) in enumerate(tiles, start=1):
         tile = space.rough(rows, columns, buffer)
@@ -127,8 +129,8 @@ def _settle(
 
 
 def _smallest(measured: np.ndarray, columns: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the k smallest of each row and their columns, given with columns rising in each row."""
-    order = np.argsort(measured, axis=1, kind="stable")[:, :k]
+    """Returns the columns of the k smallest of each row, the lower column first where they are equal, and these k."""
+    order = np.lexsort((columns, measured), axis=1)[:, :k]
     return np.take_along_axis(columns, order, axis=1), np.take_along_axis(measured, order, axis=1)
 
 
