@@ -55,14 +55,14 @@ def draw_grid(measures: Mapping[str, Mapping[str, Curve]], path: Path, *, x: str
     for panel, (title, curves) in zip(panels, measures.items(), strict=False):
         for name, (xs, ys) in curves.items():
             index = names.index(name)
-            style = {"color": COLOURS[index % len(COLOURS)], "linestyle": DASHES[index % len(DASHES)]}
-            (shown[name],) = panel.plot(xs, ys, linewidth=1.8, marker="o", markersize=3, **style)
+            colour, dash = COLOURS[index % len(COLOURS)], DASHES[index % len(DASHES)]
+            (shown[name],) = panel.plot(xs, ys, linewidth=1.8, marker="o", markersize=3, color=colour, linestyle=dash)
         panel.set(xlabel=x, title=title)
         panel.set_ylim(bottom=min(0, *(value for _, ys in curves.values() for value in ys)))
-        panel.xaxis.get_major_locator().set_params(integer=True)
+        panel.locator_params(axis="x", integer=True)
     for panel in panels[len(measures) :]:
         panel.remove()
-    figure.legend(shown.values(), shown.keys(), loc="outside lower center", ncols=len(shown), frameon=False)
+    figure.legend(list(shown.values()), list(shown), loc="outside lower center", ncols=len(shown), frameon=False)
     _save(figure, path)
 
 
