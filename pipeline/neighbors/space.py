@@ -106,7 +106,14 @@ class Space:
         return tile
 
     def exact(self, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-        """Returns the distance, float64 ``[P]``, of each pair of a query row and a gallery row, int64 ``[P]``."""
+        """Returns the distance, float64 ``[P]``, of each pair of a query row and a gallery row, int64 ``[P]``.
+
+        Raises:
+            ValueError: for rows that are not there; compiled loops would read whatever lies in their place.
+        """
+        for name, numbers, count in (("rows", rows, len(self.query)), ("columns", columns, len(self.gallery))):
+            if len(numbers) and not 0 <= numbers.min() <= numbers.max() < count:
+                raise ValueError(f"{name}: expected 0 to {count - 1}, got {numbers.min()} to {numbers.max()}")
         is_cosine = self.metric == "cosine"
         sums = _sums(self.query, self.gallery, rows, columns, is_difference=not is_cosine)
         if is_cosine:
@@ -177,13 +184,16 @@ def _refuse(is_bad: np.ndarray, side: str, trouble: str) -> None:
 @contextmanager
 def _plain_float32(device: torch.device) -> Iterator[None]:
     """Makes float32 products mean float32 here, whatever the process allows elsewhere (TF32, bfloat16, autocast)."""
-    precision = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("highest")
+    backends: Any = torch.backends.cuda.matmul, torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
+    before = [backend.fp32_precision for backend in backends]
     try:
+        for backend in backends:
+            backend.fp32_precision = "ieee"
         with torch.autocast(device.type, enabled=False):
             yield
     finally:
-        torch.set_float32_matmul_precision(precision)
+        for backend, precision in zip(backends, before, strict=True):
+            backend.fp32_precision = precision
 
 
 def _to_distances(tile: Tensor, row_terms: Tensor, column_terms: Tensor) -> None:

@@ -126,18 +126,28 @@ def test_products_are_finished_before_they_are_added(columns):
 
 
 def test_precision_of_products_is_not_left_to_the_process():
+    backends = torch.backends.cuda.matmul, torch.backends.mkldnn.matmul
+    before = [backend.fp32_precision for backend in backends]
     features = embeddings(10, 64, 512)
     space = Space(features, features, "cosine")
     expected = all_rough(space)
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("medium")
     try:
+        backends[0].fp32_precision, backends[1].fp32_precision = "tf32", "bf16"
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            found = all_rough(space)
-        assert torch.get_float32_matmul_precision() == "medium"
+            np.testing.assert_array_equal(all_rough(space), expected)
+            with space_module._plain_float32(torch.device("cpu")):
+                assert [backend.fp32_precision for backend in backends] == ["ieee", "ieee"]
+        assert [backend.fp32_precision for backend in backends] == ["tf32", "bf16"]
     finally:
-        torch.set_float32_matmul_precision(before)
-    np.testing.assert_array_equal(found, expected)
+        for backend, precision in zip(backends, before, strict=True):
+            backend.fp32_precision = precision
+
+
+@pytest.mark.parametrize(("rows", "columns"), [([0, 3], [0, 0]), ([0, 1], [0, 5]), ([-1, 0], [0, 0])])
+def test_pairs_of_rows_that_are_not_there_are_refused(rows, columns):
+    space = Space(embeddings(18, 3, 2), embeddings(19, 5, 2), "cosine")
+    with pytest.raises(ValueError, match=r"expected 0 to [24], got"):
+        space.exact(np.array(rows), np.array(columns))
 
 
 def test_tile_is_written_to_the_buffer():
