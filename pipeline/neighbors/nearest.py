@@ -39,7 +39,7 @@ def find_nearest(
     gallery: Any = None,
     metric: str,
     farthest: bool = False,
-    block_size: int = 1024,
+    block_size: int = 2048,
     device: str | torch.device = "cpu",
     progress: Progress | None = None,
 ) -> Neighbors:
