@@ -95,6 +95,16 @@ def test_block_size_symmetry_and_threads_change_nothing(metric):
         torch.set_num_threads(before)
 
 
+@pytest.mark.gpu
+@pytest.mark.parametrize("metric", METRICS)
+def test_device_changes_nothing(metric):
+    features = crowd(10, rows=3000, columns=300, copies=100)
+    expected = find_nearest(features, 9, metric=metric, farthest=True)
+    for block_size in (512, 4096):
+        found = find_nearest(features, 9, metric=metric, farthest=True, block_size=block_size, device="cuda")
+        assert_same(found, expected)
+
+
 def test_crowded_rows_are_given_up_and_no_others():
     """That is, rows with one of 201 equal rows as their last neighbour."""
     features = crowd(2, copies=0)
