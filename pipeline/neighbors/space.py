@@ -1,10 +1,7 @@
 """Distances between two sets of embeddings: roughly in float32 tiles, and exactly, pair by pair, in float64.
 
 A matrix product sums in an order of its own, which differs between machines, numbers of threads and sizes of tile. So
-tiles only tell which pairs cannot matter; what is left is measured again pair by pair, in one fixed order of summation:
-the halving tree. The products of the D columns, padded with zeros to a power of two, are added second half to first
-half until one number is left. Additions of halves are independent of each other, so the tree is as quick as any order,
-and numba on the CPU and torch on any device give the same bits.
+tiles only tell which pairs cannot matter; what is left is measured again pair by pair, in one fixed order of summation.
 """
 
 from __future__ import annotations
@@ -19,11 +16,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pipeline.neighbors.halving_tree import pair_sums
 from pipeline.neighbors.threads import over_rows
 
 METRICS = ("cosine", "squared_euclidean")
 UNIT = 2.0**-24  # the relative rounding error of one float32 operation
-NUMBERS_AT_ONCE = 1 << 22  # of float64 products held by torch
 LONGEST = 2.0**62  # embeddings of which float32 holds squared distances
 FAR_FROM_ONE = 40  # the power of two of a length that leaves float32 products without room
 
@@ -115,7 +112,7 @@ class Space:
             if len(numbers) and not 0 <= numbers.min() <= numbers.max() < count:
                 raise ValueError(f"{name}: expected 0 to {count - 1}, got {numbers.min()} to {numbers.max()}")
         is_cosine = self.metric == "cosine"
-        sums = _sums(self.query, self.gallery, rows, columns, is_difference=not is_cosine)
+        sums = pair_sums(self.query, self.gallery, rows, columns, is_difference=not is_cosine)
         if is_cosine:
             squares = self._query_squares[rows] * self._gallery_squares[columns]
             sums = np.clip(1 - sums / np.sqrt(squares), 0, 2)
@@ -124,7 +121,7 @@ class Space:
     def _measured(self, side: str, features: Tensor) -> np.ndarray:
         """Returns the squared lengths, float64, of rows that are ensured to have a distance."""
         everyone = np.arange(len(features))
-        squares = _sums(features, features, everyone, everyone, is_difference=False)
+        squares = pair_sums(features, features, everyone, everyone, is_difference=False)
         _refuse(~np.isfinite(squares), side, "hold NaN or infinity: find out what made them")
         if self.metric == "cosine":
             _refuse(squares == 0, side, "are all zeros: no direction to take a cosine of")
@@ -210,83 +207,3 @@ def _scale_and_add(start, stop, tile, row_terms, column_terms):  # type: ignore[
         line, add, scale = tile[row], row_terms[0, row], row_terms[1, row]
         for column in range(line.size):
             line[column] = (add + column_terms[0, column]) - line[column] * (scale * column_terms[1, column])
-
-
-def _sums(query: Tensor, gallery: Tensor, rows: np.ndarray, columns: np.ndarray, is_difference: bool) -> np.ndarray:
-    """Returns the halving-tree sum, float64 ``[P]``, of the products, or squared differences, of each pair of rows."""
-    if query.device.type != "cpu":
-        return _sums_by_torch(query, gallery, rows, columns, is_difference)
-    sums = np.empty(len(rows))
-    over_rows(_sum_pairs, len(rows), query.numpy(), gallery.numpy(), rows, columns, is_difference, sums)
-    return sums
-
-
-def _half(width: int) -> int:
-    """Returns half of ``width`` padded to a power of two, and 1 for 1."""
-    return 1 << max(0, (width - 1).bit_length() - 1)
-
-
-def _sums_by_torch(
-    query: Tensor, gallery: Tensor, rows: np.ndarray, columns: np.ndarray, is_difference: bool
-) -> np.ndarray:
-    width, half = query.shape[1], _half(query.shape[1])
-    sums = torch.empty(len(rows), dtype=torch.float64, device=query.device)
-    step = max(1, NUMBERS_AT_ONCE // (2 * half))
-    for start in range(0, len(rows), step):
-        piece = slice(start, start + step)
-        one, other = query[torch.from_numpy(rows[piece])].double(), gallery[torch.from_numpy(columns[piece])].double()
-        terms = (one - other).square_() if is_difference else one * other
-        terms = torch.nn.functional.pad(terms, (0, 2 * half - width))
-        while terms.shape[1] > 1:
-            middle = terms.shape[1] // 2
-            terms = terms[:, :middle] + terms[:, middle:]
-        sums[piece] = terms[:, 0]
-    return sums.cpu().numpy()
-
-
-@numba.njit(cache=True, nogil=True)
-def _sum_pairs(start, stop, query, gallery, rows, columns, is_difference, sums):  # type: ignore[no-untyped-def]
-    width = query.shape[1]
-    half = 1
-    while 2 * half < width:
-        half *= 2
-    terms = np.empty(half)
-    for pair in range(start, stop):
-        one, other = query[rows[pair]], gallery[columns[pair]]
-        if is_difference:
-            _add_squared_differences(one, other, terms)
-        else:
-            _add_products(one, other, terms)
-        left = half
-        while left > 1:
-            left //= 2
-            lower, upper = terms[:left], terms[left : 2 * left]
-            for place in range(left):
-                lower[place] += upper[place]
-        sums[pair] = terms[0]
-
-
-@numba.njit(cache=True, nogil=True)
-def _add_products(one, other, terms):  # type: ignore[no-untyped-def]
-    half = terms.size
-    rest = max(0, one.size - half)
-    one_upper, other_upper = one[half:], other[half:]
-    for place in range(rest):
-        lower = np.float64(one[place]) * np.float64(other[place])
-        terms[place] = lower + np.float64(one_upper[place]) * np.float64(other_upper[place])
-    for place in range(rest, half):
-        terms[place] = np.float64(one[place]) * np.float64(other[place])
-
-
-@numba.njit(cache=True, nogil=True)
-def _add_squared_differences(one, other, terms):  # type: ignore[no-untyped-def]
-    half = terms.size
-    rest = max(0, one.size - half)
-    one_upper, other_upper = one[half:], other[half:]
-    for place in range(rest):
-        lower = np.float64(one[place]) - np.float64(other[place])
-        upper = np.float64(one_upper[place]) - np.float64(other_upper[place])
-        terms[place] = lower * lower + upper * upper
-    for place in range(rest, half):
-        lower = np.float64(one[place]) - np.float64(other[place])
-        terms[place] = lower * lower

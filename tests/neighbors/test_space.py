@@ -31,39 +31,12 @@ def true_distance(query: np.ndarray, gallery: np.ndarray, metric: str) -> float:
     return math.fsum((q - g) ** 2)
 
 
-def halving_tree(terms: list[float]) -> float:
-    """The order of summation as the text says it."""
-    while len(terms) & (len(terms) - 1):
-        terms = [*terms, 0.0]
-    while len(terms) > 1:
-        half = len(terms) // 2
-        terms = [terms[place] + terms[half + place] for place in range(half)]
-    return terms[0]
-
-
 @pytest.mark.parametrize("columns", [1, 2, 3, 5, 64, 100, 2048])
 @pytest.mark.parametrize("metric", METRICS)
 def test_exact_distances_are_true_to_rounding(metric, columns):
     query, gallery = embeddings(0, 5, columns), embeddings(1, 7, columns)
     expected = [[true_distance(q, g, metric) for g in gallery] for q in query]
     np.testing.assert_allclose(all_pairs(Space(query, gallery, metric)), expected, rtol=2e-15, atol=1e-15)
-
-
-@pytest.mark.parametrize("columns", [1, 2, 3, 7, 8, 9, 65])
-def test_sums_follow_the_halving_tree(columns):
-    query, gallery = embeddings(2, 4, columns), embeddings(3, 4, columns)
-    expected = [halving_tree(list((q.astype(float) - g) ** 2)) for q, g in zip(query, gallery, strict=True)]
-    assert Space(query, gallery, "squared_euclidean").exact(np.arange(4), np.arange(4)).tolist() == expected
-
-
-@pytest.mark.parametrize("columns", [1, 2, 3, 100, 130])
-@pytest.mark.parametrize("is_difference", [False, True])
-def test_torch_sums_pairs_to_the_same_bits(columns, is_difference, monkeypatch):
-    monkeypatch.setattr(space_module, "NUMBERS_AT_ONCE", 1000)  # several pieces
-    query, gallery = (torch.from_numpy(embeddings(seed, 9, columns)) for seed in (4, 5))
-    rows, other = np.random.default_rng(6).integers(0, 9, (2, 50))
-    compiled = space_module._sums(query, gallery, rows, other, is_difference)
-    np.testing.assert_array_equal(space_module._sums_by_torch(query, gallery, rows, other, is_difference), compiled)
 
 
 @pytest.mark.parametrize("metric", METRICS)
