@@ -36,6 +36,7 @@ def test_every_experiment_can_be_built_on_its_data(name):
     data = TREE["prepare"][params.data]
     with torch.device("meta"):
         method = kind(settings, num_classes=10, height=data["height"], width=data["width"], seed=params.seed)
+        assert method.cameras  # goes into the stamp
     assert method.groups == params.settings["batch"]["groups"]
     config.parse(ResourcesParams, TREE["resources"][name], f"resources.{name}")
 

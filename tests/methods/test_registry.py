@@ -5,12 +5,11 @@ from pipeline.training.method import Method, MethodParams
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_every_name_leads_to_a_method_with_its_parameters_and_its_stamp(name):
+def test_every_name_leads_to_a_method_with_its_parameters_and_its_supervision(name):
     kind = find(name)
     assert issubclass(kind, Method)
     assert issubclass(kind.params_type, MethodParams)
     assert kind.supervision in ("supervised", "unsupervised")
-    assert kind.cameras
 
 
 def test_an_unknown_name_is_answered_with_those_there_are():
