@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 from pipeline.clustering import pseudo_labels
 from pipeline.methods.mskd import MSKD
 from pipeline.training import experiment
+from tests.faults.heartbeat import Heartbeat
 from tests.noise import MSKD as TEACHER
 from tests.noise import changed, write_store
 
@@ -33,32 +34,16 @@ def main(run_folder, heartbeat):
     """Trains slowly; each beat is ``epoch clustering|step count``; clustering beats between distances and DBSCAN."""
     torch.set_num_threads(1)
     os.chdir(run_folder.parent)
-    file = os.open(heartbeat, os.O_CREAT | os.O_WRONLY)
-    place = {"epoch": 0, "count": 0}
-
-    def beat(what):
-        place["count"] += 1
-        os.pwrite(file, f"{place['epoch']} {what} {place['count']}".ljust(40).encode(), 0)
-
-    class Victim(MSKD):
-        def begin_epoch(self, epoch, embed_all, labels):
-            place.update(epoch=epoch, count=0)
-            return super().begin_epoch(epoch, embed_all, labels)
-
-        def forward(self, batch):
-            beat("step")
-            time.sleep(0.02)
-            return super().forward(batch)
-
+    heart = Heartbeat(heartbeat)
     dbscan = pseudo_labels.dbscan
 
     def dbscan_slowly(*arguments, **settings):
-        beat("clustering")
+        heart.beat("clustering")
         time.sleep(0.2)
         return dbscan(*arguments, **settings)
 
     pseudo_labels.dbscan = dbscan_slowly
-    job = experiment.describe("student", BLOCK, Victim, Path("store"), Path("runs"))
+    job = experiment.describe("student", BLOCK, heart.slowed(MSKD), Path("store"), Path("runs"))
     job = dataclasses.replace(job, run_folder=run_folder)
     experiment.run(job, lambda metrics: None, torch.device("cpu"))
 

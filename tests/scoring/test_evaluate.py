@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -6,7 +7,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from pipeline.data.store import ImageStore
+from pipeline.data import table
+from pipeline.data.prepare import DRAWS_FILE
+from pipeline.data.store import META_FILE, TABLE_FILE, ImageStore
 from pipeline.evaluation.ranking import rank_embeddings
 from pipeline.evaluation.stamp import read_result
 from pipeline.methods.baseline import Baseline
@@ -128,6 +131,43 @@ def test_training_images_are_not_ranked_and_distractors_are(store):
         == len(side["gallery_ids"])
         == 5 * 4 + 3
     )
+
+
+@pytest.fixture
+def across_modalities(noise, tmp_path):
+    """The same images as if queries were infrared, searched as SYSU-MM01; nobody has drawn galleries yet."""
+    folder = tmp_path / "across"
+    shutil.copytree(noise, folder)
+    listed = table.read(folder / TABLE_FILE)
+    is_query = listed["role"] == "query"
+    listed.loc[is_query, ["camera_id", "modality"]] = 3, "infrared"
+    listed.loc[listed["role"] == "gallery", "camera_id"] += 3
+    table.write(listed, folder / TABLE_FILE)
+    meta = json.loads((folder / META_FILE).read_text())
+    meta |= {"protocol": "sysu_mm01", "fingerprint": table.fingerprint(listed)}
+    (folder / META_FILE).write_text(json.dumps(meta))
+    return folder
+
+
+def test_galleries_that_the_makers_drew_are_looked_for_beside_the_images(trained, across_modalities, tmp_path):
+    searches = EVALUATION["searches"] | {
+        "sysu_mm01": {"name": "all-search", "shots": 1, "draws": "official", "trials": 1}
+    }
+    params = EvaluationParams(**EVALUATION | {"searches": searches})
+    store = ImageStore(across_modalities)
+    model = model_from(open_checkpoint(trained[0]), Baseline, store)
+    with pytest.raises(ValueError, match="came without the galleries that its makers drew"):
+        evaluate(model, store, params, tmp_path / "out")
+    gallery = store.table[store.table["role"] == "gallery"]
+    drawn = gallery.groupby(["person_id", "camera_id"])["path"].max()
+    draws = pd.DataFrame({"trial": 1, "path": drawn.to_numpy(), "place": 1})
+    draws.to_parquet(across_modalities / DRAWS_FILE)
+    result = evaluate(model, store, params, tmp_path / "out")
+    assert result.protocol.label == "all-search single-shot"
+    assert result.protocol.gallery == "drawn by the makers of the data set"
+    rows = store.table.iloc[scoring.test_rows(store)]
+    found = compare(np.load(tmp_path / "out" / "embeddings.npy"), rows, search_of("sysu_mm01", params), params, draws)
+    assert found.metrics == result.metrics
 
 
 @pytest.fixture
