@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from pipeline import config
-from pipeline.data import readers
+from pipeline.data import readers, regdb
 from pipeline.data.prepare import PrepareParams
 from pipeline.jobs.resources import ResourcesParams
 from pipeline.methods.registry import find
@@ -26,6 +26,14 @@ def test_every_data_set_can_be_read(name):
 def test_every_data_set_has_an_experiment():
     used = {TREE["prepare"][experiment["data"]]["reader"] for experiment in TREE["experiments"].values()}
     assert used == set(readers.READERS)
+
+
+def test_each_split_of_regdb_has_a_block_that_differs_in_the_split_alone():
+    blocks = {name: block for name, block in TREE["prepare"].items() if block["reader"] == "regdb"}
+    splits = [block["settings"]["trial"] for block in blocks.values()]
+    assert splits == list(range(1, regdb.TRIALS + 1))
+    assert list(blocks) == [f"regdb_{split}_288x144" for split in splits]
+    assert len({repr({**block, "settings": None}) for block in blocks.values()}) == 1
 
 
 @pytest.mark.parametrize("name", TREE["experiments"])
