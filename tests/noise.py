@@ -88,7 +88,7 @@ MSKD = BASELINE | {
         "iterations": 4,
         "other_cameras_first": True,
         "clustering": {
-            "centre_cameras": False,
+            "center_cameras": False,
             "local_weight": 0.15,
             "k1": 6,
             "k2": 2,

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from pipeline.clustering.dbscan import dbscan
 from pipeline.config import Record
+from pipeline.neighbors.cameras import center_cameras
 from pipeline.neighbors.jaccard import jaccard_distance, merge
 
 COLUMNS = ("row", "label", "size")
@@ -20,12 +21,12 @@ COLUMNS = ("row", "label", "size")
 class ClusteringParams(Record):
     """How embeddings become clusters.
 
-    ``centre_cameras`` takes each camera's mean from its embeddings first. The Jaccard distance has ``k1`` and ``k2``
+    ``center_cameras`` takes each camera's mean from its embeddings first. The Jaccard distance has ``k1`` and ``k2``
     neighbours; that of each local view weighs ``local_weight``, the global one's the rest. DBSCAN joins images within
     ``eps`` of one that has ``min_samples`` so near, itself among them.
     """
 
-    centre_cameras: bool
+    center_cameras: bool
     local_weight: Annotated[float, Field(ge=0)]
     k1: Annotated[int, Field(ge=1)]
     k2: Annotated[int, Field(ge=1)]
@@ -37,7 +38,7 @@ def find_clusters(
     views: np.ndarray,
     cameras: np.ndarray,
     *,
-    centre_cameras: bool,
+    center_cameras: bool,
     local_weight: float,
     k1: int,
     k2: int,
@@ -51,7 +52,7 @@ def find_clusters(
 
     Args:
         views: float32 ``[V, N, D]``, the global view first.
-        cameras: ``[N]``, read with ``centre_cameras`` only.
+        cameras: ``[N]``, read with ``center_cameras`` only.
         device: where neighbours are searched.
 
     Source: arXiv 2204.09931 (tengxiao14/Purification_ReID de659b8): distances .70, .15 and .15 of three views, one
@@ -60,7 +61,7 @@ def find_clusters(
     shares = [1 - local_weight * (len(views) - 1), *[local_weight] * (len(views) - 1)]
     distances = [
         jaccard_distance(
-            centred(view, cameras) if centre_cameras else view,
+            _centered(view, cameras) if center_cameras else view,
             k1=k1,
             k2=k2,
             metric="cosine",
@@ -74,19 +75,9 @@ def find_clusters(
     return dbscan(merged, eps=eps, min_samples=min_samples)
 
 
-def centred(features: np.ndarray, cameras: np.ndarray) -> np.ndarray:
-    """Returns unit vectors, float32 ``[N, D]``: ``features`` less the mean of their camera's, over their length.
-
-    What a camera does to all of its images alike (light, height, background) is in that mean. An image that equals
-    its camera's mean, such as a camera's only one, is left as it is.
-    """
-    rest = features.astype(np.float64)
-    for camera in np.unique(cameras):
-        rest[cameras == camera] -= rest[cameras == camera].mean(axis=0)
-    lengths = np.linalg.norm(rest, axis=1, keepdims=True)
-    is_mean = lengths[:, 0] < 1e-6
-    rest[is_mean], lengths[is_mean] = features[is_mean], 1.0
-    return (rest / lengths).astype(np.float32)
+def _centered(features: np.ndarray, cameras: np.ndarray) -> np.ndarray:
+    rest = center_cameras(features, cameras)
+    return (rest / np.linalg.norm(rest, axis=1, keepdims=True)).astype(np.float32)
 
 
 def write_labels(path: Path, rows: np.ndarray, labels: np.ndarray) -> None:

@@ -1,7 +1,7 @@
-"""What is done to finished features before they are compared: camera centring and whitening.
+"""What is done to finished features before they are compared: unit length and whitening.
 
-Both look at the test images themselves, without identities, so that a number that used them is of another protocol
-than one that did not.
+Whitening, as ``pipeline/neighbors/cameras.py``, looks at the test images themselves, without identities, so that a
+number that used it is of another protocol than one that did not.
 """
 
 from __future__ import annotations
@@ -30,28 +30,6 @@ def unit_rows(features: Any, side: str = "feature") -> np.ndarray:
             raise ValueError(f"{side} rows {zeros[:10]} are all zeros: they have no direction")
         result[start : start + ROWS_AT_ONCE] = rows / lengths
     return result
-
-
-def center_cameras(features: Any, cameras: Any) -> np.ndarray:
-    """Returns ``features`` [N, D] less the mean feature of their camera, float32.
-
-    A camera's mean is taken in float64 over all rows with its number in ``cameras`` [N]; whoever passes queries and
-    gallery together gives both sides the same mean. It removes what all images of a camera have in common: light,
-    background, resolution.
-
-    Raises:
-        ValueError: for rows that are not finite, and for a camera with one image only, which would become zero.
-    """
-    features, cameras = _checked(features, "feature"), np.asarray(cameras)
-    if cameras.shape != (len(features),):
-        raise ValueError(f"expected a camera for each of {len(features)} features, got {list(cameras.shape)}")
-    centered = np.empty_like(features)
-    for camera in np.unique(cameras):
-        rows = np.flatnonzero(cameras == camera)
-        if len(rows) == 1:
-            raise ValueError(f"camera {camera} has one image only, row {rows[0]}: less its mean nothing is left of it")
-        centered[rows] = features[rows] - features[rows].mean(axis=0, dtype=np.float64)
-    return centered
 
 
 def whiten(features: Any, *, fitted_on: Any, components: int) -> np.ndarray:

@@ -256,7 +256,7 @@ def _check_weights(params: MSKDParams) -> None:
 
 def _use_of_cameras(params: MSKDParams) -> str:
     uses = ["batches from other cameras first"] if params.other_cameras_first else []
-    uses += ["clusters after each camera's mean is removed"] if params.clustering.centre_cameras else []
+    uses += ["clusters after each camera's mean is removed"] if params.clustering.center_cameras else []
     return ", ".join(uses) or "not used"
 
 

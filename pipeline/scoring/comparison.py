@@ -13,7 +13,7 @@ from torch import Tensor
 
 from pipeline.config import Record
 from pipeline.evaluation.counting import Distances
-from pipeline.evaluation.postprocessing import center_cameras, unit_rows, whiten
+from pipeline.evaluation.postprocessing import unit_rows, whiten
 from pipeline.evaluation.protocols import MARKET, NO_CAMERAS, Search, Trial, llcm, regdb, sysu_mm01, trials_of
 from pipeline.evaluation.query_expansion import expand_queries
 from pipeline.evaluation.ranking import AVERAGE_PRECISIONS, METRICS, Ranking, make_space, rank_space
@@ -21,6 +21,7 @@ from pipeline.evaluation.reranking import rerank
 from pipeline.evaluation.stamp import Reranking
 from pipeline.evaluation.trials import distances_of, mean_metrics
 from pipeline.evaluation.verification import verify
+from pipeline.neighbors.cameras import center_cameras
 from pipeline.scoring.progress import Said
 
 FALSE_POSITIVE_RATES = {"1e-4": 1e-4, "1e-3": 1e-3, "1e-2": 1e-2}
@@ -72,11 +73,11 @@ class LlcmSearchParams(Record):
 
 
 class SearchesParams(Record):
-    """Which search is scored where a data set's protocol has several."""
+    """Which searches are scored where a data set's protocol has several; each in a folder of its own."""
 
-    sysu_mm01: SysuSearchParams
-    regdb: RegdbSearchParams
-    llcm: LlcmSearchParams
+    sysu_mm01: list[SysuSearchParams]
+    regdb: list[RegdbSearchParams]
+    llcm: list[LlcmSearchParams]
 
 
 class EvaluationParams(Record):
@@ -126,25 +127,34 @@ class Comparison:
     metrics: dict[str, float]
 
 
-def search_of(protocol: str, params: EvaluationParams) -> Search:
-    """Returns the search by the protocol that a prepared data set names (``Listing.protocol``).
+def searches_of(protocol: str, params: EvaluationParams) -> dict[str, Search]:
+    """Returns the searches by the protocol that a prepared data set names (``Listing.protocol``), by their folders.
+
+    The folder of a protocol that knows one search only is "", that is, the experiment's own; the others are called as
+    their search, as ``all-search``, ``all-search-multi-shot`` or ``V-to-T``.
 
     Raises:
-        ValueError: for an unknown one.
+        ValueError: for an unknown protocol, for none of its searches, and for two in one folder.
     """
-    searches = params.searches
     match protocol:
         case "market":
-            return MARKET
+            return {"": MARKET}
         case "no_cameras":
-            return NO_CAMERAS
-        case "sysu_mm01":
-            return sysu_mm01(**searches.sysu_mm01.model_dump())
-        case "regdb":
-            return regdb(**searches.regdb.model_dump())
-        case "llcm":
-            return llcm(**searches.llcm.model_dump())
+            return {"": NO_CAMERAS}
+        case "sysu_mm01" | "regdb" | "llcm":
+            kind: Callable[..., Search] = {"sysu_mm01": sysu_mm01, "regdb": regdb, "llcm": llcm}[protocol]
+            searches = [kind(**search.model_dump()) for search in getattr(params.searches, protocol)]
+            found = {_folder(search): search for search in searches}
+            if not searches or len(found) < len(searches):
+                names = ", ".join(map(_folder, searches)) or "none"
+                raise ValueError(f"evaluation.searches.{protocol}: expected each search once, at least one; got {names}")
+            return found
     raise ValueError(f"protocol: expected market, no_cameras, sysu_mm01, regdb or llcm, got {protocol!r}")
+
+
+def _folder(search: Search) -> str:
+    is_multi_shot = search.shots is not None and search.shots > 1
+    return search.name.replace("->", "-to-") + ("-multi-shot" if is_multi_shot else "")
 
 
 def compare(
@@ -226,7 +236,7 @@ def postprocess(
     if params.distance == "cosine":
         features = unit_rows(features)
     if steps.center_cameras:
-        features = center_cameras(features, cameras)
+        features = center_cameras(features, cameras).astype(np.float32)
     if steps.whitening is not None:
         features = whiten(features, fitted_on=features[split:], components=steps.whitening)
     return features[:split], features[split:]

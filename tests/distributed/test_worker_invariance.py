@@ -69,7 +69,7 @@ def student():
     params = MSKDParams(
         backbone=BACKBONE, stripes=2, features="global", temperature=0.5, momentum=0.1, local_weight=0.2, iterations=1,
         other_cameras_first=True,
-        clustering=ClusteringParams(centre_cameras=True, local_weight=0.15, k1=6, k2=2, eps=0.7, min_samples=2),
+        clustering=ClusteringParams(center_cameras=True, local_weight=0.15, k1=6, k2=2, eps=0.7, min_samples=2),
         first_pass=FirstPassParams(clusters=None, iterations=2, momentum=1.0),
         student=StudentParams(teacher="", mimicry_weight=1.0, mimicked="all", teacher_statistics="batch"),
         batch=BATCH,

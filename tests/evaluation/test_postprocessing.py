@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.evaluation.postprocessing import center_cameras, unit_rows, whiten
+from pipeline.evaluation.postprocessing import unit_rows, whiten
 
 
 def features(rows, columns, seed=0):
@@ -31,28 +31,6 @@ def test_zero_rows_are_named_with_their_side():
     given[7] = 1
     with pytest.raises(ValueError, match=r"query rows \[4500\]"):
         unit_rows(given, "query")
-
-
-def test_centred_cameras_have_mean_zero_and_differ_within_as_before():
-    given, cameras = features(60, 4).astype(np.float32), np.repeat([3, 1, 6], 20)
-    given[cameras == 6] += 10
-    centered = center_cameras(given, cameras)
-    for camera in (1, 3, 6):
-        rows = cameras == camera
-        np.testing.assert_allclose(centered[rows].mean(axis=0), 0, atol=1e-5)
-        np.testing.assert_allclose(
-            centered[rows][1:] - centered[rows][:-1], given[rows][1:] - given[rows][:-1], atol=1e-5
-        )
-
-
-def test_a_camera_of_one_image_cannot_be_centred():
-    with pytest.raises(ValueError, match="camera 2 has one image only, row 4"):
-        center_cameras(np.ones((5, 3)), [1, 1, 1, 1, 2])
-
-
-def test_cameras_must_be_given_for_every_feature():
-    with pytest.raises(ValueError, match=r"each of 5 features, got \[4\]"):
-        center_cameras(np.ones((5, 3)), [1, 1, 1, 1])
 
 
 def test_whitened_features_have_covariance_one_where_they_were_fitted():

@@ -91,7 +91,7 @@ CLUSTER_SWITCHES = {
     "k2": {"clustering__k2": 1},
     "eps": {"clustering__eps": 0.5},
     "min_samples": {"clustering__min_samples": 4},
-    "centring": {"clustering__centre_cameras": True},
+    "centring": {"clustering__center_cameras": True},
 }
 
 
@@ -111,7 +111,7 @@ def test_the_camera_blind_sampler_draws_other_batches_and_the_stamp_says_which(m
         assert method.cameras == ("batches from other cameras first" if first else "not used")
     assert not np.array_equal(drawn[True], drawn[False])
     both = "batches from other cameras first, clusters after each camera's mean is removed"
-    assert build(clustering__centre_cameras=True).cameras == both
+    assert build(clustering__center_cameras=True).cameras == both
 
 
 def test_a_blind_method_gives_the_same_whatever_the_cameras(monkeypatch):

@@ -40,7 +40,7 @@ def build(student=None):
         "iterations": 1,
         "other_cameras_first": True,
         "clustering": {
-            "centre_cameras": False, "local_weight": 0.15, "k1": 30, "k2": 6, "eps": 0.6, "min_samples": 4
+            "center_cameras": False, "local_weight": 0.15, "k1": 30, "k2": 6, "eps": 0.6, "min_samples": 4
         },
         "first_pass": None,
         "student": student,

@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.config import parse
 from pipeline.evaluation.labels import SAME_CAMERA_REMOVED
-from pipeline.evaluation.postprocessing import center_cameras, unit_rows, whiten
+from pipeline.evaluation.postprocessing import unit_rows, whiten
 from pipeline.evaluation.protocols import MARKET, NO_CAMERAS, llcm, regdb, sysu_mm01
 from pipeline.evaluation.query_expansion import expand_queries
 from pipeline.evaluation.ranking import rank_distances, rank_embeddings
@@ -21,6 +21,7 @@ from pipeline.evaluation.stamp import (
     stamp,
 )
 from pipeline.evaluation.verification import verify_embeddings
+from pipeline.neighbors.cameras import center_cameras
 from pipeline.scoring.comparison import EvaluationParams, compare, postprocess, search_of
 from tests.noise import EVALUATION
 
