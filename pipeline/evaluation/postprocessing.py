@@ -41,8 +41,8 @@ def whiten(features: Any, *, fitted_on: Any, components: int) -> np.ndarray:
     and whitening", ECCV 2012.
 
     Raises:
-        ValueError: for rows that are not finite, other sizes of the two, and more components than the fitted features
-            vary in.
+        ValueError: for rows that are not finite, other sizes of the two, fitted features that are all the same, and
+            more components than they vary in.
     """
     features, fitted_on = _checked(features, "feature"), _checked(fitted_on, "fitted feature")
     if features.shape[1] != fitted_on.shape[1]:
@@ -53,6 +53,8 @@ def whiten(features: Any, *, fitted_on: Any, components: int) -> np.ndarray:
             f"components: expected 1 to {most}, as whitening is fitted on {list(fitted_on.shape)} features, "
             f"got {components}"
         )
+    if (fitted_on == fitted_on[0]).all():
+        raise ValueError("the fitted features are all the same: there is nothing to whiten")
     from sklearn.decomposition import PCA  # its import sets environment variables
 
     fitted = PCA(components, whiten=True, svd_solver="covariance_eigh").fit(fitted_on.astype(np.float64))
