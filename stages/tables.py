@@ -63,7 +63,7 @@ def run(names: list[str]) -> None:
 
 def draw_clusters(names: list[str]) -> None:
     """Draws how good the clusters of every training without labels were, epoch by epoch."""
-    from pipeline.tables.figures import draw_grid, read_curve
+    from pipeline.tables.figures import draw_grid, looks, read_curve
 
     histories = {name: TRAININGS / name / "history.csv" for name in names}
     clustered = {
@@ -74,7 +74,7 @@ def draw_clusters(names: list[str]) -> None:
             title: {name: read_curve(path, "epoch", column) for name, path in clustered.items()}
             for column, title in CLUSTER_MEASURES.items()
         }
-        draw_grid(measures, TABLES / "clusters.png", x="epoch")
+        draw_grid(measures, looks(trained(names)), TABLES / "clusters.png", x="epoch")
 
 
 def show() -> None:
@@ -89,14 +89,18 @@ def show() -> None:
 
 def draw(names: list[str]) -> None:
     """Draws the CMC and the loss of every training among the names."""
-    from pipeline.tables.figures import draw_apart, draw_together, read_curve
+    from pipeline.tables.figures import draw_apart, draw_together, looks, read_curve
 
-    trained = [name for name in names if (TRAININGS / name / "history.csv").is_file()]
-    if trained:
-        cmc = {name: read_curve(SCORES / name / "cmc.csv", "rank", "cmc") for name in trained}
-        loss = {name: read_curve(TRAININGS / name / "history.csv", "epoch", "loss") for name in trained}
-        draw_together(cmc, TABLES / "cmc.png", x="rank", y="share of queries matched")
-        draw_apart(loss, TABLES / "loss.png", x="epoch", y="training loss")
+    if found := trained(names):
+        cmc = {name: read_curve(SCORES / name / "cmc.csv", "rank", "cmc") for name in found}
+        loss = {name: read_curve(TRAININGS / name / "history.csv", "epoch", "loss") for name in found}
+        draw_together(cmc, looks(found), TABLES / "cmc.png", x="rank", y="share of queries matched")
+        draw_apart(loss, looks(found), TABLES / "loss.png", x="epoch", y="training loss")
+
+
+def trained(names: list[str]) -> list[str]:
+    """Returns those of the names that were trained, in the order by which figures colour them."""
+    return [name for name in names if (TRAININGS / name / "history.csv").is_file()]
 
 
 def put_into(readme: Path) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,9 +14,29 @@ if TYPE_CHECKING:
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 DASHES = ("-", "--", "-.", ":")
-"""Okabe and Ito's colours, and a dash that goes with each, so that no curve is told by its colour alone."""
+MARKERS = ("o", "s", "^", "D", "v")
+"""Okabe and Ito's colours, and a dash and a marker that go with each: no curve is told by its colour alone."""
 
 Curve = tuple[Sequence[float], Sequence[float]]
+
+
+@dataclass(frozen=True)
+class Look:
+    """How one experiment is drawn, in matplotlib's words."""
+
+    colour: str
+    dash: str
+    marker: str
+
+
+def looks(names: Iterable[str]) -> dict[str, Look]:
+    """Returns how each experiment looks in every figure: by its place among all of them; seeds look like their row."""
+    rows: dict[str, int] = {}
+    places = {name: rows.setdefault(name.partition("_seed")[0], len(rows)) for name in names}
+    return {
+        name: Look(COLOURS[place % len(COLOURS)], DASHES[place % len(DASHES)], MARKERS[place % len(MARKERS)])
+        for name, place in places.items()
+    }
 
 
 def read_curve(path: Path, x: str, y: str) -> Curve:
@@ -25,38 +46,37 @@ def read_curve(path: Path, x: str, y: str) -> Curve:
     return [float(row[x]) for row in rows], [float(row[y]) for row in rows]
 
 
-def draw_together(curves: Mapping[str, Curve], path: Path, *, x: str, y: str) -> None:
+def draw_together(curves: Mapping[str, Curve], look: Mapping[str, Look], path: Path, *, x: str, y: str) -> None:
     """Draws the curves into one panel, each with its name."""
     figure, panels = _panels(1)
-    for index, (name, (xs, ys)) in enumerate(curves.items()):
-        colour, dash = COLOURS[index % len(COLOURS)], DASHES[index % len(DASHES)]
-        panels[0].plot(xs, ys, label=name, linewidth=1.8, color=colour, linestyle=dash)
+    for name, (xs, ys) in curves.items():
+        panels[0].plot(xs, ys, label=name, linewidth=1.8, color=look[name].colour, linestyle=look[name].dash)
     panels[0].set(xlabel=x, ylabel=y)
     panels[0].legend(frameon=False)
     _save(figure, path)
 
 
-def draw_apart(curves: Mapping[str, Curve], path: Path, *, x: str, y: str) -> None:
+def draw_apart(curves: Mapping[str, Curve], look: Mapping[str, Look], path: Path, *, x: str, y: str) -> None:
     """Draws a panel for each curve: for values of which only the course can be compared, such as losses."""
     figure, panels = _panels(len(curves))
     for index, (panel, (name, (xs, ys))) in enumerate(zip(panels, curves.items(), strict=True)):
-        panel.plot(xs, ys, color=COLOURS[index % len(COLOURS)], linewidth=1.8, marker="o", markersize=3)
+        panel.plot(xs, ys, color=look[name].colour, linewidth=1.8, marker=look[name].marker, markersize=3)
         panel.set(xlabel=x, ylabel=y if index == 0 else "", title=name)
         panel.set_ylim(bottom=min(0, *ys))
     _save(figure, path)
 
 
-def draw_grid(measures: Mapping[str, Mapping[str, Curve]], path: Path, *, x: str) -> None:
-    """Draws a panel for each measure, with the curves of all experiments: each looks the same in every panel."""
+def draw_grid(measures: Mapping[str, Mapping[str, Curve]], look: Mapping[str, Look], path: Path, *, x: str) -> None:
+    """Draws a panel for each measure, with the curves of all experiments."""
     rows = -(-len(measures) // 3)
     figure, panels = _panels(3 * rows, rows=rows)
-    names = list(dict.fromkeys(name for curves in measures.values() for name in curves))
     shown = {}
     for panel, (title, curves) in zip(panels, measures.items(), strict=False):
         for name, (xs, ys) in curves.items():
-            index = names.index(name)
-            colour, dash = COLOURS[index % len(COLOURS)], DASHES[index % len(DASHES)]
-            (shown[name],) = panel.plot(xs, ys, linewidth=1.8, marker="o", markersize=3, color=colour, linestyle=dash)
+            style = look[name]
+            (line,) = panel.plot(xs, ys, linewidth=1.8, markersize=3, color=style.colour, linestyle=style.dash)
+            line.set_marker(style.marker)
+            shown[name] = line
         panel.set(xlabel=x, title=title)
         panel.set_ylim(bottom=min(0, *(value for _, ys in curves.values() for value in ys)))
         panel.locator_params(axis="x", integer=True)

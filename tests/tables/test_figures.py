@@ -1,6 +1,6 @@
 from PIL import Image
 
-from pipeline.tables.figures import draw_apart, draw_grid, draw_together, read_curve
+from pipeline.tables.figures import draw_apart, draw_grid, draw_together, looks, read_curve
 
 
 def test_columns_of_a_csv_become_a_curve(tmp_path):
@@ -8,24 +8,34 @@ def test_columns_of_a_csv_become_a_curve(tmp_path):
     assert read_curve(tmp_path / "cmc.csv", "rank", "cmc") == ([1.0, 2.0], [0.5, 0.75])
 
 
+def test_an_experiment_looks_the_same_in_every_figure_and_like_no_other():
+    names = [f"experiment_{number}" for number in range(20)]
+    seen = looks(names)
+    assert len({(look.colour, look.dash) for look in seen.values()}) == 20
+    more = looks([*names, "experiment_0_seed2"])
+    assert more["experiment_0_seed2"] == more["experiment_0"] == seen["experiment_0"]
+    assert more["experiment_19"] == seen["experiment_19"]
+
+
 def test_figures_show_every_curve_and_are_the_same_again(tmp_path):
     curves = {"baseline": ([1, 2, 3], [0.9, 0.5, 0.2]), "mdpr": ([1, 2, 3], [9.0, 5.0, 2.0])}
     one, both = {"mdpr": curves["mdpr"]}, curves
-    draw_apart(one, tmp_path / "one.png", x="epoch", y="loss")
-    draw_apart(both, tmp_path / "both.png", x="epoch", y="loss")
+    draw_apart(one, looks(both), tmp_path / "one.png", x="epoch", y="loss")
+    draw_apart(both, looks(both), tmp_path / "both.png", x="epoch", y="loss")
     assert Image.open(tmp_path / "both.png").width > 1.5 * Image.open(tmp_path / "one.png").width
     for name in ("first.png", "again.png"):
-        draw_together(both, tmp_path / name, x="rank", y="share")
+        draw_together(both, looks(both), tmp_path / name, x="rank", y="share")
     assert (tmp_path / "first.png").read_bytes() == (tmp_path / "again.png").read_bytes()
-    draw_together(one, tmp_path / "fewer.png", x="rank", y="share")
+    draw_together(one, looks(both), tmp_path / "fewer.png", x="rank", y="share")
     assert (tmp_path / "fewer.png").read_bytes() != (tmp_path / "first.png").read_bytes()
 
 
 def test_measures_of_experiments_stand_in_a_grid_and_each_curve_is_shown(tmp_path):
     curves = {"teacher": ([1, 2, 3], [0.1, 0.5, 0.7]), "student": ([2, 3], [0.5, 0.8])}
-    draw_grid({"noise": curves}, tmp_path / "one.png", x="epoch")
-    draw_grid(dict.fromkeys(("noise", "ARI", "NMI", "churn"), curves), tmp_path / "four.png", x="epoch")
-    draw_grid({"noise": {"teacher": curves["teacher"]}}, tmp_path / "fewer.png", x="epoch")
+    look = looks(curves)
+    draw_grid({"noise": curves}, look, tmp_path / "one.png", x="epoch")
+    draw_grid(dict.fromkeys(("noise", "ARI", "NMI", "churn"), curves), look, tmp_path / "four.png", x="epoch")
+    draw_grid({"noise": {"teacher": curves["teacher"]}}, look, tmp_path / "fewer.png", x="epoch")
     assert Image.open(tmp_path / "four.png").height == 2 * Image.open(tmp_path / "one.png").height
     assert (tmp_path / "fewer.png").read_bytes() != (tmp_path / "one.png").read_bytes()
 
