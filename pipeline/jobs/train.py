@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import ray.train
@@ -18,6 +19,7 @@ from ray.train.v2.api.exceptions import WorkerGroupError
 from pipeline.jobs.resources import ResourcesParams, connected
 from pipeline.tracking.metrics import MetricsWriter
 from pipeline.training.experiment import Job, run
+from pipeline.training.loop import Validate
 
 MISTAKES = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 """What a worker fails with by its parameters, data or code: it would only recur, unlike the loss of a worker."""
@@ -35,38 +37,56 @@ class WriteMetrics(ray.train.UserCallback):
         self.writer.log(int(values.pop("epoch")), values)
 
 
-def train(job: Job, resources: ResourcesParams, writer: MetricsWriter) -> list[dict[str, float]]:
-    """Trains the job, or goes on with it, and returns the metrics of each epoch.
+def train(
+    job: Job,
+    resources: ResourcesParams,
+    writer: MetricsWriter,
+    *,
+    validate: Validate | None = None,
+    listeners: Sequence[ray.train.UserCallback] = (),
+) -> list[dict[str, float]]:
+    """Trains the job, or goes on with it, and returns the metrics of each epoch, those of ``validate`` among them.
+
+    ``listeners`` hear of each epoch after the writer, in the controller's process.
 
     Raises:
         What a worker raised: a mistake at once, the loss of a worker when the retries are used up.
     """
     logging.getLogger("ray.train").setLevel(logging.WARNING)
+    callbacks = [WriteMetrics(writer), *listeners]
     if resources.workers == 0:
-        config = ray.train.ScalingConfig(num_workers=0)
-        return _fit(job, writer, config, resources.retries)
+        return _fit(job, validate, callbacks, ray.train.ScalingConfig(num_workers=0), resources.retries)
     with connected(resources, job.groups) as team:
         config = ray.train.ScalingConfig(
             num_workers=team.workers, use_gpu=bool(team.gpus), resources_per_worker=team.share()
         )
-        return _fit(job, writer, config, resources.retries)
+        return _fit(job, validate, callbacks, config, resources.retries)
 
 
-def _fit(job: Job, writer: MetricsWriter, scaling: ray.train.ScalingConfig, retries: int) -> list[dict[str, float]]:
+def _fit(
+    job: Job,
+    validate: Validate | None,
+    callbacks: list[ray.train.UserCallback],
+    scaling: ray.train.ScalingConfig,
+    retries: int,
+) -> list[dict[str, float]]:
+    is_local = scaling.num_workers == 0
     trainer = ray.train.torch.TorchTrainer(
         _work,  # type: ignore[arg-type]  # Ray's annotations are those of Train V1, here and below
-        train_loop_config={"job": job, "writer": writer if scaling.num_workers == 0 else None},
+        train_loop_config={"job": job, "validate": validate, "callbacks": callbacks if is_local else []},
         scaling_config=scaling,
         run_config=ray.train.RunConfig(  # type: ignore[call-arg]
             name=job.run_folder.name,
             storage_path=str(job.run_folder.parent / "ray"),
             logging_config=ray.train.LoggingConfig(log_level="WARNING"),
-            callbacks=[WriteMetrics(writer)],  # type: ignore[list-item]
+            callbacks=callbacks,  # type: ignore[arg-type]
         ),
     )
     try:
         return trainer.fit().return_value  # type: ignore[attr-defined]
     except SystemExit:
+        if is_local:  # a search ends the thread of a trial so
+            raise
         raise KeyboardInterrupt from None  # Ray has ended the workers after Ctrl-C
     except WorkerGroupError as error:
         failures = list(error.worker_failures.values())
@@ -75,17 +95,16 @@ def _fit(job: Job, writer: MetricsWriter, scaling: ray.train.ScalingConfig, retr
             raise (mistakes or failures)[0] from error
     kinds = ", ".join(sorted({type(failure).__name__ for failure in failures}))
     print(f"{job.name}: lost a worker ({kinds}), going on from the last epoch", file=sys.stderr)
-    return _fit(job, writer, scaling, retries - 1)
+    return _fit(job, validate, callbacks, scaling, retries - 1)
 
 
 def _work(config: dict[str, Any]) -> list[dict[str, float]]:
-    """Runs in each worker. In local mode Ray calls no callbacks, so there the metrics are written here."""
+    """Runs in each worker. In local mode Ray calls no callbacks, so there they are called here."""
     logging.getLogger().setLevel(logging.WARNING)  # else Ray repeats each report, by a logger outside ray.train
-    writer: MetricsWriter | None = config["writer"]
 
     def report(metrics: dict[str, float]) -> None:
         ray.train.report(metrics)
-        if writer is not None:
-            WriteMetrics(writer).after_report(None, [metrics], None)
+        for callback in config["callbacks"]:
+            callback.after_report(None, [metrics], None)
 
-    return run(config["job"], report, ray.train.torch.get_device())
+    return run(config["job"], report, ray.train.torch.get_device(), config["validate"])

@@ -18,7 +18,7 @@ from pipeline.data.transforms import Augmentation, AugmentationParams
 from pipeline.models import weights
 from pipeline.provenance import code_digest, digest, file_digest, git_commit, versions
 from pipeline.training import checkpoint
-from pipeline.training.loop import Report, Trainer, TrainingParams, shown_labels
+from pipeline.training.loop import Report, Trainer, TrainingParams, Validate, shown_labels
 from pipeline.training.method import Method
 from pipeline.training.precision import resolve, storage_dtype, use_plain_float32
 from pipeline.training.workers import Workers
@@ -124,8 +124,8 @@ def _source(kind: str, path: Path) -> Path:
     return path.absolute()
 
 
-def run(job: Job, report: Report, device: torch.device) -> list[dict[str, float]]:
-    """Trains the job, or goes on with it, and returns the metrics of each epoch."""
+def run(job: Job, report: Report, device: torch.device, validate: Validate | None = None) -> list[dict[str, float]]:
+    """Trains the job, or goes on with it, and returns the metrics of each epoch, those of ``validate`` among them."""
     params = parse(ExperimentParams, dict(job.experiment), f"experiments.{job.name}")
     use_plain_float32()
     precision = resolve(params.training.precision, device)
@@ -158,6 +158,7 @@ def run(job: Job, report: Report, device: torch.device) -> list[dict[str, float]
         run_folder=job.run_folder,
         meta={**job.meta, "precision": precision, "device": device.type},
         report=report,
+        validate=validate,
     ).run()
 
 

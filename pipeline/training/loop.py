@@ -26,6 +26,8 @@ from pipeline.training.seeding import seed_group
 from pipeline.training.workers import Workers, gradients
 
 Report = Callable[[dict[str, float]], None]
+Validate = Callable[[Method, Loader, Workers], dict[str, float]]
+"""Measures the method after an epoch, on every worker; what it returns joins the epoch's metrics."""
 
 
 class CosineDecay(Record):
@@ -72,7 +74,7 @@ class Trainer:
 
     ``identities`` is ``[N]`` int64, contiguous from 0, -1 for images that are not for training; an unsupervised method
     learns the latter only. ``meta`` goes into each checkpoint; ``run_folder`` None keeps nothing on disk; ``report``
-    is called on every worker after each epoch.
+    is called on every worker after each epoch, with what ``validate`` has found among the metrics.
     """
 
     name: str
@@ -87,6 +89,7 @@ class Trainer:
     run_folder: Path | None
     meta: dict[str, Any]
     report: Report
+    validate: Validate | None = None
 
     def __post_init__(self) -> None:
         self.groups = owned_groups(self.method.groups, self.workers)
@@ -111,6 +114,8 @@ class Trainer:
         for epoch in range(first, self.params.epochs):
             progress.begin_epoch()
             metrics = self._epoch(epoch, progress)
+            if self.validate is not None:
+                metrics |= self.validate(self.method, self.loader, self.workers)
             self.history.append({"epoch": epoch + 1, **metrics})
             self.report(self.history[-1])
             self._save(epoch)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from pipeline.training.embed import embed
 from pipeline.training.loop import NonFiniteLossError
 from pipeline.training.method import StepOutput
 from tests.training.toy import Toy, make_trainer
@@ -140,3 +141,24 @@ def test_labels_are_compared_with_those_of_the_epoch_before_also_across_a_restar
     assert [row["kept"] for row in again] == [row["kept"] for row in whole]
     assert whole[0]["kept"] == -1 < whole[1]["kept"] < 1
     assert "toy: 4 clusters" in capsys.readouterr().err
+
+
+def test_what_validates_sees_every_epoch_and_leaves_the_training_as_it_is(tmp_path):
+    def validate(method, loader, workers):
+        embeddings = embed(method.embedder(), loader, np.arange(48), batch_size=16, workers=workers)
+        return {"spread": float(embeddings.std())}
+
+    plain = make_trainer(run_folder=tmp_path / "plain")
+    validated = make_trainer(run_folder=tmp_path / "validated")
+    validated.validate = validate
+    spreads = [row.pop("spread") for row in validated.run()]
+    assert len(set(spreads)) == 3
+    assert without_speed(validated.history) == without_speed(plain.run())
+    assert all(
+        torch.equal(ours, theirs)
+        for ours, theirs in zip(validated.method.state_dict().values(), plain.method.state_dict().values(), strict=True)
+    )
+
+
+def without_speed(history):
+    return [{name: value for name, value in row.items() if name != "images_per_second"} for row in history]
