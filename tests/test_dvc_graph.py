@@ -17,7 +17,6 @@ WHOLE = (
     "pipeline/clustering",
     "pipeline/data/layouts",
     "pipeline/evaluation",
-    "pipeline/jobs",
     "pipeline/neighbors",
     "pipeline/scoring",
     "pipeline/tables",
