@@ -32,7 +32,7 @@ def run(name: str, weights: Path | None, authors: bool, out: Path) -> None:
     from pipeline.data.store import ImageStore
     from pipeline.methods.registry import find
     from pipeline.scoring.comparison import EvaluationParams
-    from pipeline.scoring.evaluate import evaluate, model_from, model_from_file
+    from pipeline.scoring.evaluate import evaluate, flat_metrics, model_from, model_from_file
     from pipeline.tracking.runs import stage_run
     from pipeline.training.checkpoint import open_checkpoint
 
@@ -48,11 +48,14 @@ def run(name: str, weights: Path | None, authors: bool, out: Path) -> None:
             model, source = model_from(found, kind, store), found.meta["tracking_run"]
         else:
             model, source = model_from_file(name, experiment, kind, store, weights, authors), None
-        result = evaluate(model, store, params, out)
-        tracked.log_metrics(result.metrics)
+        results = evaluate(model, store, params, out)
+        metrics = flat_metrics(results)
+        tracked.log_metrics(metrics)
         if weights is None:
-            tracked.register_model(trained, name=name, source_run=source, metrics=result.metrics, data=data)
-    print("  ".join(f"{metric} {result.metrics[metric]:.1%}" for metric in ("mAP", "rank1", "rank5", "rank10", "mINP")))
+            tracked.register_model(trained, name=name, source_run=source, metrics=metrics, data=data)
+    for result in results.values():
+        shown = (f"{metric} {result.metrics[metric]:.1%}" for metric in ("mAP", "rank1", "rank5", "rank10", "mINP"))
+        print(f"{result.protocol.label}: " + "  ".join(shown))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""``python -m stages.references``: what a method has to beat -> ``artifacts/evaluate/{chance,...}/metrics.json``."""
+"""``python -m stages.references DATA``: what a method has to beat -> ``artifacts/evaluate/{chance,...}@DATA``."""
 
 import argparse
 from pathlib import Path
@@ -8,13 +8,15 @@ from stages.mistakes import told_plainly
 
 def main() -> None:
     """Scores chance, colours, raw pixels, an untrained and the pretrained network."""
-    argparse.ArgumentParser(description=__doc__).parse_args()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", help="a block of `references` in params.yaml, and of `prepare`")
+    given = parser.parse_args()
     with told_plainly():
-        run()
+        run(given.data)
 
 
-def run() -> None:
-    """Scores the references named in params.yaml."""
+def run(name: str) -> None:
+    """Scores the references on a data set."""
     from pipeline.config import block, load, parse
     from pipeline.data.store import ImageStore
     from pipeline.methods.registry import find
@@ -24,14 +26,15 @@ def run() -> None:
     from pipeline.training.checkpoint import open_checkpoint
 
     tree = load()
-    params = parse(ReferencesParams, block(tree, "references"), "references")
+    params = parse(ReferencesParams, block(tree, "references", name), f"references.{name}")
     evaluation = parse(EvaluationParams, block(tree, "evaluation"), "evaluation")
-    data, out = Path("data/prepared") / params.data, Path("artifacts/evaluate")
-    with stage_run(stage="references", name=params.data, params=params.model_dump(), inputs=[data]) as tracked:
+    data, out = Path("data/prepared") / name, Path("artifacts/evaluate")
+    with stage_run(stage="references", name=name, params=params.model_dump(), inputs=[data]) as tracked:
         store, found = ImageStore(data), open_checkpoint(Path("artifacts/train") / params.pretrained)
         kind = find(found.meta["experiment"]["method"])
         for result in [*trivial(store, params, evaluation, out), *networks(store, found, kind, evaluation, out)]:
-            tracked.log_metrics({f"{result.experiment}_mAP": result.metrics["mAP"]})
+            search = f"{result.protocol.search}/" if result.protocol.search != "standard" else ""
+            tracked.log_metrics({f"{search}{result.experiment}_mAP": result.metrics["mAP"]})
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ def main() -> None:
         elif given.show:
             show()
         else:
-            run(given.names or sorted(path.parent.name for path in SCORES.glob("*/metrics.json")))
+            run(given.names or sorted(path.name for path in SCORES.iterdir()) if SCORES.is_dir() else [])
 
 
 def run(names: list[str]) -> None:
@@ -50,11 +50,12 @@ def run(names: list[str]) -> None:
     from pipeline.tracking.runs import stage_run
 
     with stage_run(stage="tables", name="", params={}) as tracked:
-        write_csv(collect([SCORES / name / "metrics.json" for name in names]), TABLES / "results.csv")
+        write_csv(collect(scores_of(names)), TABLES / "results.csv")
         tables = build_tables(read_csv(TABLES / "results.csv"), read_published())
         (TABLES / "results.md").write_text(to_markdown(tables))
         (TABLES / "results.tex").write_text(to_latex(tables))
-        draw(names)
+        draw_cmc(names)
+        draw_loss(names)
         draw_clusters(names)
         for path in sorted(TABLES.iterdir()):
             tracked.log_artifact(path)
@@ -87,14 +88,35 @@ def show() -> None:
     print(PLACES)
 
 
-def draw(names: list[str]) -> None:
-    """Draws the CMC and the loss of every training among the names."""
-    from pipeline.tables.figures import draw_apart, draw_together, looks, read_curve
+def scores_of(names: list[str]) -> list[Path]:
+    """Returns the metrics of everything named: a file in its folder, or one in a folder for each search."""
+    found = {name: sorted((SCORES / name).rglob("metrics.json")) for name in names}
+    if missing := [name for name, files in found.items() if not files]:
+        raise ValueError(f"no metrics.json in {SCORES} for {', '.join(missing)}: evaluate them first")
+    return [file for files in found.values() for file in files]
+
+
+def draw_cmc(names: list[str]) -> None:
+    """Draws the CMC of every training among the names, a panel for each data set and search."""
+    from pipeline.evaluation.stamp import read_result
+    from pipeline.tables.figures import Curve, draw_grid, looks, read_curve
+
+    found, panels = trained(names), dict[str, dict[str, Curve]]()
+    for name in found:
+        for file in scores_of([name]):
+            protocol = read_result(file).protocol
+            panel = panels.setdefault(f"{protocol.data}, {protocol.label}", {})
+            panel[name] = read_curve(file.with_name("cmc.csv"), "rank", "cmc")
+    if panels:
+        draw_grid(panels, looks(found), TABLES / "cmc.png", x="rank")
+
+
+def draw_loss(names: list[str]) -> None:
+    """Draws the loss of every training among the names."""
+    from pipeline.tables.figures import draw_apart, looks, read_curve
 
     if found := trained(names):
-        cmc = {name: read_curve(SCORES / name / "cmc.csv", "rank", "cmc") for name in found}
         loss = {name: read_curve(TRAININGS / name / "history.csv", "epoch", "loss") for name in found}
-        draw_together(cmc, looks(found), TABLES / "cmc.png", x="rank", y="share of queries matched")
         draw_apart(loss, looks(found), TABLES / "loss.png", x="epoch", y="training loss")
 
 

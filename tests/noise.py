@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.data import store, table
+from pipeline.evaluation.protocols import SYSU_GALLERIES
 
 HEIGHT, WIDTH = 32, 16
 TRAIN, TEST, CAMERAS = range(1, 7), range(7, 12), (1, 2)
@@ -22,9 +23,9 @@ EVALUATION = {
     "query_expansion": None,
     "reranking": None,
     "searches": {
-        "sysu_mm01": {"name": "all-search", "shots": 1, "draws": "seeded", "trials": 2},
-        "regdb": {"name": "V->T"},
-        "llcm": {"name": "V->I", "trials": 2},
+        "sysu_mm01": [{"name": name, "shots": 1, "draws": "seeded", "trials": 2} for name in SYSU_GALLERIES],
+        "regdb": [{"name": "V->T"}, {"name": "T->V"}],
+        "llcm": [{"name": "V->I", "trials": 2}],
     },
 }
 BASELINE = {

@@ -62,7 +62,7 @@ def imported_files(graph, command):
     entry, argument = command[2], command[3] if len(command) > 3 else None
     roots = {entry}
     if entry == "stages.references":
-        argument = tree["references"]["pretrained"]
+        argument = tree["references"][argument]["pretrained"]
     if entry == "stages.prepare":
         roots.add(READERS[tree["prepare"][argument]["reader"]])
     if entry == "stages.cluster":

@@ -51,6 +51,10 @@ def test_every_experiment_can_be_built_on_its_data(name):
 
 def test_the_stages_blocks_can_be_read():
     config.parse(EvaluationParams, TREE["evaluation"], "evaluation")
-    references = config.parse(ReferencesParams, TREE["references"], "references")
-    assert references.data in TREE["prepare"]
+
+
+@pytest.mark.parametrize("name", TREE["references"])
+def test_references_are_of_a_data_set_and_a_training(name):
+    references = config.parse(ReferencesParams, TREE["references"][name], f"references.{name}")
+    assert name in TREE["prepare"]
     assert references.pretrained in TREE["experiments"]

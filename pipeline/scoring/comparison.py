@@ -147,7 +147,7 @@ def searches_of(protocol: str, params: EvaluationParams) -> dict[str, Search]:
             found = {_folder(search): search for search in searches}
             if not searches or len(found) < len(searches):
                 names = ", ".join(map(_folder, searches)) or "none"
-                raise ValueError(f"evaluation.searches.{protocol}: expected each search once, at least one; got {names}")
+                raise ValueError(f"evaluation.searches.{protocol}: expected one search or more, each once; got {names}")
             return found
     raise ValueError(f"protocol: expected market, no_cameras, sysu_mm01, regdb or llcm, got {protocol!r}")
 

@@ -18,7 +18,7 @@ from pipeline.evaluation.protocols import Search
 from pipeline.evaluation.stamp import Protocol, Recipe, Result, market_protocol, write_result
 from pipeline.models import weights
 from pipeline.models.embedder import Embedder
-from pipeline.scoring.comparison import EvaluationParams, compare, search_of
+from pipeline.scoring.comparison import Comparison, EvaluationParams, compare, searches_of
 from pipeline.scoring.progress import Said
 from pipeline.training.checkpoint import Checkpoint
 from pipeline.training.embed import embed
@@ -89,14 +89,16 @@ def describe(name: str, params: ExperimentParams, method: Method, *, epoch: int)
     return Model(row, params.method, params.seed, method.embedder(), recipe)
 
 
-def evaluate(model: Model, store: ImageStore, params: EvaluationParams, folder: Path) -> Result:
-    """Writes embeddings, their rows, the CMC curve and ``metrics.json`` to ``folder`` and returns the result."""
+def evaluate(model: Model, store: ImageStore, params: EvaluationParams, folder: Path) -> dict[str, Result]:
+    """Writes embeddings and their rows to ``folder``, and returns the result of each search, by its folder.
+
+    The CMC curve and ``metrics.json`` of a search lie in that folder below ``folder``; see ``searches_of``.
+    """
     rows = test_rows(store)
     table = store.table.iloc[rows]
-    search = search_of(store.meta["protocol"], params)
-    stamped = protocol(store, search, params)
+    searches = searches_of(store.meta["protocol"], params)
+    stamps = {place: protocol(store, search, params) for place, search in searches.items()}
     embeddings = embed_test(model, store, rows, params)
-    found = compare(embeddings, table, search, params, _draws(store) if search.draws == "official" else None)
     recipe = Recipe(
         **model.recipe,
         height=store.meta["height"],
@@ -105,17 +107,34 @@ def evaluate(model: Model, store: ImageStore, params: EvaluationParams, folder: 
         distance=params.distance,
         flip=params.flip,
     )
-    result = Result(model.name, model.method, model.seed, search.trials, found.metrics, stamped, recipe)
     folder.mkdir(parents=True, exist_ok=True)
     np.save(folder / "embeddings.npy", embeddings)
     table.to_parquet(folder / "rows.parquet", index=False)
+    results = {}
+    for place, search in searches.items():
+        found = compare(embeddings, table, search, params, _draws(store) if search.draws == "official" else None)
+        result = Result(model.name, model.method, model.seed, search.trials, found.metrics, stamps[place], recipe)
+        write_result(folder / place / "metrics.json", result)
+        _write_cmc(folder / place / "cmc.csv", found)
+        results[place] = result
+    return results
+
+
+def flat_metrics(results: Mapping[str, Result]) -> dict[str, float]:
+    """Returns the metrics of all searches by ``SEARCH/METRIC``, or by ``METRIC`` where there is but one search."""
+    return {
+        f"{place}/{name}" if place else name: value
+        for place, result in results.items()
+        for name, value in result.metrics.items()
+    }
+
+
+def _write_cmc(path: Path, found: Comparison) -> None:
     curve = [
         {"rank": place, "cmc": float(np.mean([ranking.cmc(place) for ranking in found.rankings]))}
         for place in range(1, CMC_RANKS + 1)
     ]
-    pd.DataFrame(curve).to_csv(folder / "cmc.csv", index=False)
-    write_result(folder / "metrics.json", result)
-    return result
+    pd.DataFrame(curve).to_csv(path, index=False)
 
 
 def _draws(store: ImageStore) -> pd.DataFrame | None:

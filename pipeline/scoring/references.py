@@ -11,8 +11,9 @@ import numpy as np
 from pipeline.config import Record, parse
 from pipeline.data.store import ImageStore
 from pipeline.evaluation import references
+from pipeline.evaluation.protocols import Search
 from pipeline.evaluation.stamp import Protocol, Recipe, Result, write_result
-from pipeline.scoring.comparison import EvaluationParams, compare, search_of
+from pipeline.scoring.comparison import EvaluationParams, compare, searches_of
 from pipeline.scoring.evaluate import describe, evaluate, model_from, protocol, test_rows
 from pipeline.training.checkpoint import Checkpoint
 from pipeline.training.experiment import ExperimentParams, build_method
@@ -42,13 +43,12 @@ class RawPixelsParams(Record):
 
 
 class ReferencesParams(Record):
-    """The block ``references`` of params.yaml.
+    """A block ``references.<data set>`` of params.yaml.
 
     ``pretrained`` is the experiment whose network is scored as it is; ``untrained`` is the same network before it
     was trained.
     """
 
-    data: str
     chance: ChanceParams
     colour_stripes: ColourStripesParams
     raw_pixels: RawPixelsParams
@@ -56,27 +56,35 @@ class ReferencesParams(Record):
 
 
 def trivial(store: ImageStore, params: ReferencesParams, evaluation: EvaluationParams, out: Path) -> Iterator[Result]:
-    """Yields the results of chance, colour stripes and raw pixels, written to ``out/NAME/metrics.json``.
+    """Yields the results of chance, colour stripes and raw pixels in each search, written to ``folder_of``.
 
     By the protocol of ``evaluation``, and by cosine distances.
     """
     rows = test_rows(store)
     table, images = store.table.iloc[rows], np.asarray(store.images[rows])
     by_cosine = evaluation.model_copy(update={"distance": "cosine"})
-    stamped = protocol(store, search_of(store.meta["protocol"], by_cosine), by_cosine)
-
-    def measure(features: np.ndarray) -> dict[str, float]:
-        return compare(features, table, search_of(store.meta["protocol"], by_cosine), by_cosine).metrics
-
     is_query = (table["role"] == "query").to_numpy()
-    chance = references.chance(measure, is_query, **params.chance.model_dump())
-    draws = {"seed": params.chance.seed, "trials": params.chance.trials}
-    yield _write(store, "chance", chance, params.chance.columns, stamped, out, **draws)
-    for name, features in (
-        ("colour_stripes", references.colour_stripes(images, **params.colour_stripes.model_dump())),
-        ("raw_pixels", references.raw_pixels(images, **params.raw_pixels.model_dump())),
-    ):
-        yield _write(store, name, measure(features), features.shape[1], stamped, out, seed=0, trials=1)
+    given = {
+        "colour_stripes": references.colour_stripes(images, **params.colour_stripes.model_dump()),
+        "raw_pixels": references.raw_pixels(images, **params.raw_pixels.model_dump()),
+    }
+    for place, search in searches_of(store.meta["protocol"], by_cosine).items():
+
+        def measure(features: np.ndarray, search: Search = search) -> dict[str, float]:
+            return compare(features, table, search, by_cosine).metrics
+
+        stamped = protocol(store, search, by_cosine)
+        chance = references.chance(measure, is_query, **params.chance.model_dump())
+        columns, draws = params.chance.columns, {"seed": params.chance.seed, "trials": params.chance.trials}
+        yield _write(store, "chance", chance, columns, stamped, folder_of(out, "chance", store) / place, **draws)
+        for name, features in given.items():
+            folder, draws = folder_of(out, name, store) / place, {"seed": 0, "trials": search.trials}
+            yield _write(store, name, measure(features), features.shape[1], stamped, folder, **draws)
+
+
+def folder_of(out: Path, name: str, store: ImageStore) -> Path:
+    """Returns the folder of a reference on the store's data set, below ``out``: references go by one name on each."""
+    return out / f"{name}@{store.meta['name']}"
 
 
 def networks(
@@ -87,10 +95,10 @@ def networks(
     fresh = build_method(kind, experiment, f"{found.folder}: experiment", store, found.meta["num_classes"])
     untrained = describe("untrained", experiment, fresh, epoch=0)
     recipe = {**untrained.recipe, "start_weights": "random"}
-    yield evaluate(replace(untrained, recipe=recipe), store, params, out / "untrained")
+    yield from evaluate(replace(untrained, recipe=recipe), store, params, folder_of(out, "untrained", store)).values()
     trained = replace(model_from(found, kind, store), name="pretrained")
     recipe = {**trained.recipe, "supervision": "none", "start_weights": found.meta["name"]}
-    yield evaluate(replace(trained, recipe=recipe), store, params, out / "pretrained")
+    yield from evaluate(replace(trained, recipe=recipe), store, params, folder_of(out, "pretrained", store)).values()
 
 
 def _write(
@@ -99,7 +107,7 @@ def _write(
     metrics: dict[str, float],
     columns: int,
     stamped: Protocol,
-    out: Path,
+    folder: Path,
     *,
     seed: int,
     trials: int,
@@ -117,5 +125,5 @@ def _write(
         epoch_choice="last",
     )
     result = Result(name, name, seed, trials, metrics, stamped, recipe)
-    write_result(out / name / "metrics.json", result)
+    write_result(folder / "metrics.json", result)
     return result

@@ -68,14 +68,15 @@ def draw_apart(curves: Mapping[str, Curve], look: Mapping[str, Look], path: Path
 
 def draw_grid(measures: Mapping[str, Mapping[str, Curve]], look: Mapping[str, Look], path: Path, *, x: str) -> None:
     """Draws a panel for each measure, with the curves of all experiments."""
-    rows = -(-len(measures) // 3)
-    figure, panels = _panels(3 * rows, rows=rows)
+    columns = min(3, len(measures))
+    rows = -(-len(measures) // columns)
+    figure, panels = _panels(columns * rows, rows=rows)
     shown = {}
     for panel, (title, curves) in zip(panels, measures.items(), strict=False):
         for name, (xs, ys) in curves.items():
             style = look[name]
             (line,) = panel.plot(xs, ys, linewidth=1.8, markersize=3, color=style.colour, linestyle=style.dash)
-            line.set_marker(style.marker)
+            line.set(marker=style.marker, markevery=max(1, len(xs) // 10))
             shown[name] = line
         panel.set(xlabel=x, title=title)
         panel.set_ylim(bottom=min(0, *(value for _, ys in curves.values() for value in ys)))

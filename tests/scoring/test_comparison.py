@@ -22,7 +22,7 @@ from pipeline.evaluation.stamp import (
 )
 from pipeline.evaluation.verification import verify_embeddings
 from pipeline.neighbors.cameras import center_cameras
-from pipeline.scoring.comparison import EvaluationParams, compare, postprocess, search_of
+from pipeline.scoring.comparison import EvaluationParams, compare, postprocess, searches_of
 from tests.noise import EVALUATION
 
 RERANKING = {"k1": 6, "k2": 3, "weight": 0.3, "convention": "zhong"}
@@ -139,14 +139,26 @@ def test_each_trial_is_compared_and_deviations_are_told(case):
 
 
 def test_a_data_set_is_searched_by_the_protocol_that_it_names():
-    assert search_of("market", params()) is MARKET
-    assert search_of("no_cameras", params()) is NO_CAMERAS
+    assert searches_of("market", params()) == {"": MARKET}
+    assert searches_of("no_cameras", params()) == {"": NO_CAMERAS}
     assert MARKET.camera_rule is SAME_CAMERA_REMOVED
-    assert search_of("sysu_mm01", params()) == sysu_mm01("all-search", shots=1, draws="seeded", trials=2)
-    assert search_of("regdb", params()) == regdb("V->T")
-    assert search_of("llcm", params()) == llcm("V->I", trials=2)
+    drawn = {"draws": "seeded", "trials": 2}
+    assert searches_of("sysu_mm01", params()) == {
+        name: sysu_mm01(name, shots=1, **drawn) for name in ("all-search", "indoor-search")
+    }
+    assert searches_of("regdb", params()) == {"V-to-T": regdb("V->T"), "T-to-V": regdb("T->V")}
+    assert searches_of("llcm", params()) == {"V-to-I": llcm("V->I", trials=2)}
     with pytest.raises(ValueError, match="expected market, no_cameras, sysu_mm01, regdb or llcm, got 'other'"):
-        search_of("other", params())
+        searches_of("other", params())
+
+
+def test_single_and_multi_shot_are_scored_beside_each_other_and_none_twice():
+    single, multi = ({"name": "all-search", "shots": shots, "draws": "official", "trials": 10} for shots in (1, 10))
+    both = params(searches=EVALUATION["searches"] | {"sysu_mm01": [single, multi]})
+    assert list(searches_of("sysu_mm01", both)) == ["all-search", "all-search-multi-shot"]
+    for wrong, got in (([single, single], "all-search, all-search"), ([], "none")):
+        with pytest.raises(ValueError, match=f"sysu_mm01: expected one search or more, each once; got {got}"):
+            searches_of("sysu_mm01", params(searches=EVALUATION["searches"] | {"sysu_mm01": wrong}))
 
 
 def test_galleries_of_the_makers_are_those_searched(case):

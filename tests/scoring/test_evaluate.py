@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 from pipeline.data import table
 from pipeline.data.prepare import DRAWS_FILE
 from pipeline.data.store import META_FILE, TABLE_FILE, ImageStore
+from pipeline.evaluation.protocols import MARKET
 from pipeline.evaluation.ranking import rank_embeddings
 from pipeline.evaluation.stamp import read_result
 from pipeline.methods.baseline import Baseline
@@ -17,11 +18,12 @@ from pipeline.methods.mdpr import MDPR
 from pipeline.models.mdpr_names import mdpr_to_authors
 from pipeline.models.weights import WeightsError
 from pipeline.scoring import evaluate as scoring
-from pipeline.scoring.comparison import EvaluationParams, compare, search_of
+from pipeline.scoring.comparison import EvaluationParams, compare, searches_of
 from pipeline.scoring.evaluate import (
     describe,
     embed_test,
     evaluate,
+    flat_metrics,
     model_from,
     model_from_file,
     protocol,
@@ -61,12 +63,14 @@ def trained(store, tmp_path):
 
 def test_the_files_hold_what_the_metrics_come_from(trained, store, tmp_path):
     folder, _ = trained
-    result = evaluate(model_from(open_checkpoint(folder), Baseline, store), store, PARAMS, tmp_path / "out")
+    results = evaluate(model_from(open_checkpoint(folder), Baseline, store), store, PARAMS, tmp_path / "out")
+    assert list(results) == [""]
+    result = results[""]
     embeddings = np.load(tmp_path / "out" / "embeddings.npy")
     rows = pd.read_parquet(tmp_path / "out" / "rows.parquet")
     assert embeddings.shape == (len(rows), 64)
     assert embeddings.dtype == np.float32
-    assert compare(embeddings, rows, search_of("market", PARAMS), PARAMS).metrics == result.metrics
+    assert compare(embeddings, rows, MARKET, PARAMS).metrics == result.metrics
     assert read_result(tmp_path / "out" / "metrics.json") == result
     curve = pd.read_csv(tmp_path / "out" / "cmc.csv")
     assert curve["rank"].tolist() == list(range(1, 51))
@@ -124,13 +128,9 @@ def test_training_images_are_not_ranked_and_distractors_are(store):
         for key, column in (("ids", "person_id"), ("cameras", "camera_id"))
     }
     expected = rank_embeddings(features[query], features[~query], distance="cosine", **side)
-    found = compare(features, table, search_of("market", PARAMS), PARAMS).metrics
+    found = compare(features, table, MARKET, PARAMS).metrics
     assert {name: found[name] for name in expected.metrics()} == expected.metrics()
-    assert (
-        protocol(store, search_of("market", PARAMS), PARAMS).counts["gallery_images"]
-        == len(side["gallery_ids"])
-        == 5 * 4 + 3
-    )
+    assert protocol(store, MARKET, PARAMS).counts["gallery_images"] == len(side["gallery_ids"]) == 5 * 4 + 3
 
 
 @pytest.fixture
@@ -141,7 +141,7 @@ def across_modalities(noise, tmp_path):
     listed = table.read(folder / TABLE_FILE)
     is_query = listed["role"] == "query"
     listed.loc[is_query, ["camera_id", "modality"]] = 3, "infrared"
-    listed.loc[listed["role"] == "gallery", "camera_id"] += 3
+    listed.loc[~is_query & (listed["camera_id"] == 2), "camera_id"] = 4
     table.write(listed, folder / TABLE_FILE)
     meta = json.loads((folder / META_FILE).read_text())
     meta |= {"protocol": "sysu_mm01", "fingerprint": table.fingerprint(listed)}
@@ -151,7 +151,7 @@ def across_modalities(noise, tmp_path):
 
 def test_galleries_that_the_makers_drew_are_looked_for_beside_the_images(trained, across_modalities, tmp_path):
     searches = EVALUATION["searches"] | {
-        "sysu_mm01": {"name": "all-search", "shots": 1, "draws": "official", "trials": 1}
+        "sysu_mm01": [{"name": "all-search", "shots": 1, "draws": "official", "trials": 1}]
     }
     params = EvaluationParams(**EVALUATION | {"searches": searches})
     store = ImageStore(across_modalities)
@@ -162,12 +162,29 @@ def test_galleries_that_the_makers_drew_are_looked_for_beside_the_images(trained
     drawn = gallery.groupby(["person_id", "camera_id"])["path"].max()
     draws = pd.DataFrame({"trial": 1, "path": drawn.to_numpy(), "place": 1})
     draws.to_parquet(across_modalities / DRAWS_FILE)
-    result = evaluate(model, store, params, tmp_path / "out")
+    (result,) = evaluate(model, store, params, tmp_path / "out").values()
     assert result.protocol.label == "all-search single-shot"
     assert result.protocol.gallery == "drawn by the makers of the data set"
     rows = store.table.iloc[scoring.test_rows(store)]
-    found = compare(np.load(tmp_path / "out" / "embeddings.npy"), rows, search_of("sysu_mm01", params), params, draws)
+    (search,) = searches_of("sysu_mm01", params).values()
+    found = compare(np.load(tmp_path / "out" / "embeddings.npy"), rows, search, params, draws)
     assert found.metrics == result.metrics
+
+
+def test_every_search_has_a_folder_and_all_share_the_embeddings(trained, across_modalities, tmp_path):
+    store = ImageStore(across_modalities)
+    model = model_from(open_checkpoint(trained[0]), Baseline, store)
+    results = evaluate(model, store, PARAMS, tmp_path / "out")
+    assert [result.protocol.search for result in results.values()] == ["all-search", "indoor-search"] == list(results)
+    for place, result in results.items():
+        assert read_result(tmp_path / "out" / place / "metrics.json") == result
+        assert pd.read_csv(tmp_path / "out" / place / "cmc.csv")["cmc"][0] == pytest.approx(result.metrics["rank1"])
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "all-search", "embeddings.npy", "indoor-search", "rows.parquet",
+    ]  # fmt: skip
+    flat = flat_metrics(results)
+    assert flat["indoor-search/mAP"] == results["indoor-search"].metrics["mAP"]
+    assert len(flat) == sum(len(result.metrics) for result in results.values())
 
 
 @pytest.fixture

@@ -8,17 +8,17 @@ from pipeline.config import parse
 from pipeline.data.loading import Loader
 from pipeline.data.store import ImageStore
 from pipeline.evaluation import references as formulas
+from pipeline.evaluation.protocols import MARKET
 from pipeline.evaluation.stamp import METRICS, check_equal_protocols, read_result
 from pipeline.methods.baseline import Baseline
 from pipeline.scoring import evaluate as scoring
-from pipeline.scoring.comparison import EvaluationParams, compare, search_of
+from pipeline.scoring.comparison import EvaluationParams, compare
 from pipeline.scoring.references import ReferencesParams, networks, trivial
 from pipeline.training import checkpoint, experiment
 from pipeline.training.checkpoint import open_checkpoint
 from tests.noise import BASELINE, EVALUATION, changed
 
 REFERENCES = {
-    "data": "noise",
     "chance": {"columns": 8, "trials": 5, "seed": 1},
     "colour_stripes": {"stripes": 4, "bins": 2},
     "raw_pixels": {"height": 16, "width": 8},
@@ -52,7 +52,7 @@ def test_trivial_references_are_written_with_equal_protocols(store, tmp_path):
     results = list(trivial(store, PARAMS, EVALUATION_PARAMS, tmp_path))
     assert [result.experiment for result in results] == ["chance", "colour_stripes", "raw_pixels"]
     for result in results:
-        assert read_result(tmp_path / result.experiment / "metrics.json") == result
+        assert read_result(tmp_path / f"{result.experiment}@noise" / "metrics.json") == result
         assert (result.recipe.supervision, result.recipe.start_weights, result.recipe.epoch) == ("none", "none", 0)
         assert result.metrics.keys() >= set(METRICS)
     check_equal_protocols(results)
@@ -62,7 +62,7 @@ def test_trivial_references_are_written_with_equal_protocols(store, tmp_path):
 def test_chance_is_a_mean_of_trials_and_says_how_far_they_lie_apart(store, tmp_path):
     chance = next(iter(trivial(store, PARAMS, EVALUATION_PARAMS, tmp_path)))
     assert chance.trials == 5
-    assert json.loads((tmp_path / "chance" / "metrics.json").read_text())["mAP_std"] > 0
+    assert json.loads((tmp_path / "chance@noise" / "metrics.json").read_text())["mAP_std"] > 0
 
 
 def test_pixels_are_those_of_the_test_images(store, tmp_path):
@@ -70,7 +70,7 @@ def test_pixels_are_those_of_the_test_images(store, tmp_path):
     features = formulas.raw_pixels(np.asarray(store.images[rows]), height=16, width=8)
     *_, pixels = trivial(store, PARAMS, EVALUATION_PARAMS, tmp_path)
     table = store.table.iloc[rows]
-    assert pixels.metrics == compare(features, table, search_of("market", EVALUATION_PARAMS), EVALUATION_PARAMS).metrics
+    assert pixels.metrics == compare(features, table, MARKET, EVALUATION_PARAMS).metrics
     assert pixels.metrics["mAP"] > 0.9  # each identity of these noise images has its own pattern
 
 
@@ -82,7 +82,9 @@ def test_networks_are_scored_before_and_after_their_training_on_data_they_never_
     assert (untrained.recipe.epoch, untrained.recipe.start_weights) == (0, "random")
     assert (trained.recipe.epoch, trained.recipe.start_weights) == (4, "pretrain")
     assert untrained.recipe.supervision == trained.recipe.supervision == "none"
-    assert not np.array_equal(*(np.load(tmp_path / "out" / n / "embeddings.npy") for n in ("untrained", "pretrained")))
+    assert not np.array_equal(
+        *(np.load(tmp_path / "out" / f"{n}@noise" / "embeddings.npy") for n in ("untrained", "pretrained"))
+    )
 
 
 def test_untrained_is_the_network_as_its_seed_fills_it(store, pretrained, tmp_path):
@@ -92,4 +94,4 @@ def test_untrained_is_the_network_as_its_seed_fills_it(store, pretrained, tmp_pa
     loader = Loader(store.images, store.cameras, store.is_infrared, None, torch.device("cpu"), torch.float32)
     with torch.no_grad():
         expected = fresh.embedder()(loader.plain(scoring.test_rows(store)))
-    np.testing.assert_allclose(np.load(tmp_path / "untrained" / "embeddings.npy"), expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(np.load(tmp_path / "untrained@noise" / "embeddings.npy"), expected, rtol=1e-5, atol=1e-6)

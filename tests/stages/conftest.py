@@ -22,11 +22,12 @@ PARAMS = {
     "experiments": {"pretrain": BASELINE, "mdpr": MDPR},
     "evaluation": EVALUATION,
     "references": {
-        "data": "noise",
-        "chance": {"columns": 8, "trials": 3, "seed": 1},
-        "colour_stripes": {"stripes": 4, "bins": 2},
-        "raw_pixels": {"height": 16, "width": 8},
-        "pretrained": "pretrain",
+        "noise": {
+            "chance": {"columns": 8, "trials": 3, "seed": 1},
+            "colour_stripes": {"stripes": 4, "bins": 2},
+            "raw_pixels": {"height": 16, "width": 8},
+            "pretrained": "pretrain",
+        },
     },
     "resources": {
         "pretrain": {"workers": 0, "cpus_per_worker": 1, "retries": 0},

@@ -18,7 +18,7 @@ def test_a_checkpoint_becomes_embeddings_and_stamped_metrics(trained, capsys):
     ]  # fmt: skip
     result = read_result(folder / "metrics.json")
     assert (result.experiment, result.recipe.epoch) == ("pretrain", 2)
-    assert capsys.readouterr().out.startswith(f"mAP {result.metrics['mAP']:.1%}  rank1 ")
+    assert capsys.readouterr().out.startswith(f"standard: mAP {result.metrics['mAP']:.1%}  rank1 ")
 
 
 def test_the_checkpoint_knows_its_parameters_better_than_params_yaml(trained, tmp_path):
