@@ -17,10 +17,10 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 import PIL
-from PIL import Image
 
 from pipeline.data import table as image_table
 from pipeline.data.doctor.inspection import Facts
+from pipeline.data.resizing import resize
 from pipeline.data.store import IMAGES_FILE, META_FILE, TABLE_FILE
 
 KEPT_FILE = "kept.txt"
@@ -32,8 +32,8 @@ class Packing:
     """Takes images, resizes them and writes them to their rows of the array, in a folder beside the store's.
 
     Every image is what Pillow gives: RGB, resized with its antialiased bicubic filter. ``keep`` and ``recall`` may be
-    called by many threads at once (Pillow resizes outside the interpreter lock), each of which holds one image; the
-    array is written, not mapped, so that memory stays what it is for any number of images.
+    called by many threads at once (what takes long runs outside the interpreter lock), each of which holds one image;
+    the array is written, not mapped, so that memory stays what it is for any number of images.
 
     A row is written down in ``kept.txt`` when its pixels are written. After a kill, a row counts if its file has the
     same content as then and its pixels have the CRC that was written down; all others are made again. What an older
@@ -64,10 +64,10 @@ class Packing:
             return self._taken[row][1]
         return None
 
-    def keep(self, row: int, facts: Facts, image: Image.Image) -> None:
-        """Ensures that the image, in RGB, is in its row."""
+    def keep(self, row: int, facts: Facts, pixels: np.ndarray) -> None:
+        """Ensures that the image of ``pixels``, uint8 ``[H, W, 3]``, is in its row."""
         _, height, width, _ = self.shape
-        self._write(row, facts, image.resize((width, height), Image.Resampling.BICUBIC).tobytes())
+        self._write(row, facts, resize(pixels, height, width))
 
     def finish(self, table: pd.DataFrame, about: Mapping[str, Any], more: Mapping[str, pd.DataFrame]) -> None:
         """Ensures that the folder holds the store of a table whose images are all kept, complete or not at all.
@@ -137,7 +137,7 @@ class Packing:
         lines = [_line(row, *self._rows[row]) for row in sorted(self._rows)]
         (self.partial / KEPT_FILE).write_text("\n".join([self._head, *lines]) + "\n")
 
-    def _write(self, row: int, facts: Facts, pixels: bytes) -> None:
+    def _write(self, row: int, facts: Facts, pixels: np.ndarray) -> None:
         os.pwrite(self._array, pixels, self._offset(row))
         crc = zlib.crc32(pixels)
         with self._lock:
@@ -152,7 +152,7 @@ class Packing:
         if self._taken:
             older = np.load(self.folder / IMAGES_FILE, mmap_mode="r")
             for row, (place, facts) in self._taken.items():
-                self._write(row, facts, older[place].tobytes())
+                self._write(row, facts, older[place])
 
     def _is_stored(self, tables: Mapping[str, pd.DataFrame], meta: str) -> bool:
         """Returns whether the folder holds this very store: every row is of it, and its tables and meta are these."""

@@ -17,8 +17,8 @@ PRECISION = 22
 def resize(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
     """Returns the uint8 image ``[height, width, 3]`` that Pillow's ``BICUBIC`` makes of ``pixels`` ``[H, W, 3]`` uint8.
 
-    Rows are resized first, then columns, by weights in fixed point and with 8 bits in between, as Pillow does. Where the
-    height is reduced, Pillow itself does the work: from its version 13 on it takes the columns first when that is
+    Rows are resized first, then columns, by weights in fixed point and with 8 bits in between, as Pillow does. Where
+    the height is reduced, Pillow itself does the work: from its version 13 on it takes the columns first when that is
     cheaper by its own reckoning, which is no part of what it promises. Threads may call it at the same time.
 
     Source: Pillow, src/libImaging/Resample.c. Differs: lines of all channels are added up together, which vectorises.
@@ -59,7 +59,7 @@ def _bicubic(distances: np.ndarray) -> np.ndarray:
 
 @numba.njit(cache=True, nogil=True)
 def _resize(lines, starts_x, weights_x, starts_y, weights_y):  # type: ignore[no-untyped-def]
-    """Returns lines ``[H, 3 W]`` uint8 in another size; the rows are turned into columns and back for the first pass."""
+    """Returns lines ``[H, 3 W]`` uint8 in another size; for the first pass they are turned into columns and back."""
     height, width = len(lines), lines.shape[1] // 3
     columns = np.empty((width, 3 * height), np.uint8)
     _turn(lines, columns)

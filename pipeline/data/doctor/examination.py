@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
 import pandas as pd
-from PIL import Image
 
 from pipeline.data.doctor import rules
 from pipeline.data.doctor.findings import Finding
@@ -24,8 +24,8 @@ class Keeper(Protocol):
     def recall(self, row: int, sha256: str) -> Facts | None:
         """Returns the facts of the image of a row, if it is kept already and its file has this digest."""
 
-    def keep(self, row: int, facts: Facts, image: Image.Image) -> None:
-        """Takes the image of a row, in RGB; called by several threads."""
+    def keep(self, row: int, facts: Facts, pixels: np.ndarray) -> None:
+        """Takes the pixels of a row, uint8 ``[H, W, 3]``; called by several threads."""
 
 
 def examine(
@@ -81,9 +81,9 @@ def _look(folder: Path, path: str, row: int, keeper: Keeper | None) -> tuple[Fac
         content = (folder / path).read_bytes()
         facts = keeper.recall(row, digest(content)) if keeper else None
         if facts is None:
-            facts, image = decode(content, path)
+            facts, pixels = decode(content, path)
             if keeper:
-                keeper.keep(row, facts, image)
+                keeper.keep(row, facts, pixels)
     except FileNotFoundError:
         return None, [Finding("missing", f"{path}: no such file")]
     except OSError as error:

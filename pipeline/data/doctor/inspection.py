@@ -6,6 +6,7 @@ import hashlib
 import io
 from dataclasses import dataclass
 
+import numpy as np
 from PIL import Image
 
 from pipeline.data.doctor.findings import Finding
@@ -48,8 +49,8 @@ def digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def decode(content: bytes, name: str) -> tuple[Facts, Image.Image]:
-    """Returns the facts of a file's content, and its image in RGB. ``name`` is what findings call it.
+def decode(content: bytes, name: str) -> tuple[Facts, np.ndarray]:
+    """Returns the facts of a file's content, and its pixels, uint8 ``[H, W, 3]``. ``name`` is what findings call it.
 
     Raises:
         UnusableError: for content that is empty, no image, truncated, or of more than 8 bits per channel.
@@ -64,11 +65,13 @@ def decode(content: bytes, name: str) -> tuple[Facts, Image.Image]:
         raise UnusableError(Finding("unreadable", text)) from None
     if image.mode.startswith(DEEP):
         raise UnusableError(Finding("deep", f"{name}: pixels of mode {image.mode}, expected 8 bits per channel"))
-    colours = image.convert("RGB")
-    shown = hashlib.sha256(b"%d %d " % colours.size)
-    shown.update(colours.tobytes())
+    colours = (image if image.mode == "RGB" else image.convert("RGB")).tobytes()
+    width, height = image.size
+    shown = hashlib.sha256(b"%d %d " % (width, height))
+    shown.update(colours)
     kind = SAME.get(str(image.format), str(image.format))
-    return Facts(digest(content), kind, *colours.size, shown.hexdigest()), colours
+    pixels = np.frombuffer(colours, np.uint8).reshape(height, width, 3)
+    return Facts(digest(content), kind, width, height, shown.hexdigest()), pixels
 
 
 def mislabelled(name: str, facts: Facts) -> list[Finding]:

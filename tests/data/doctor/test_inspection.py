@@ -24,9 +24,10 @@ def finding(content: bytes) -> tuple[str, str]:
 @pytest.mark.parametrize("kind", ["PNG", "BMP", "JPEG"])
 def test_a_good_image_gives_its_size_its_digest_and_its_pixels(kind: str) -> None:
     content = stored(Image.fromarray(PIXELS), kind)
-    facts, image = decode(content, "a")
+    facts, pixels = decode(content, "a")
     assert (facts.format, facts.width, facts.height, facts.sha256) == (kind, 16, 32, digest(content))
-    assert (image.mode, image.size) == ("RGB", (16, 32))
+    np.testing.assert_array_equal(pixels, np.asarray(Image.open(io.BytesIO(content)).convert("RGB")))
+    assert (pixels.shape, pixels.dtype) == ((32, 16, 3), np.uint8)
 
 
 def test_what_shows_the_same_has_the_same_pixels_however_it_is_stored() -> None:
