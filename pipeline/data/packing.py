@@ -138,8 +138,8 @@ class Packing:
         (self.partial / KEPT_FILE).write_text("\n".join([self._head, *lines]) + "\n")
 
     def _write(self, row: int, facts: Facts, pixels: np.ndarray) -> None:
-        os.pwrite(self._array, pixels, self._offset(row))
-        crc = zlib.crc32(pixels)
+        os.pwrite(self._array, pixels.data, self._offset(row))
+        crc = zlib.crc32(pixels.data)
         with self._lock:
             self._rows[row] = (facts, crc)
             os.write(self._journal, (_line(row, facts, crc) + "\n").encode())
