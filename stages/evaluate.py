@@ -32,7 +32,7 @@ def run(name: str, weights: Path | None, authors: bool, out: Path) -> None:
     from pipeline.data.store import ImageStore
     from pipeline.methods.registry import find
     from pipeline.scoring.comparison import EvaluationParams
-    from pipeline.scoring.evaluate import evaluate, flat_metrics, model_from, model_from_file
+    from pipeline.scoring.evaluate import check_data, evaluate, flat_metrics, model_from, model_from_file
     from pipeline.tracking.runs import stage_run
     from pipeline.training.checkpoint import open_checkpoint
 
@@ -45,6 +45,7 @@ def run(name: str, weights: Path | None, authors: bool, out: Path) -> None:
     with stage_run(stage="evaluate", name=name, params=params.model_dump(), inputs=[data, trained]) as tracked:
         if weights is None:
             found = open_checkpoint(trained)
+            check_data(found, store, data)
             model, source = model_from(found, kind, store), found.meta["tracking_run"]
         else:
             model, source = model_from_file(name, experiment, kind, store, weights, authors), None

@@ -51,6 +51,22 @@ def model_from(found: Checkpoint, kind: type[Method], store: ImageStore) -> Mode
     return describe(name, params, method, epoch=found.meta["epoch"])
 
 
+def check_data(found: Checkpoint, store: ImageStore, data: Path) -> None:
+    """Ensures that a checkpoint was trained on the data set that it is to be scored on, the ``store`` in ``data``.
+
+    A model of another split, as RegDB has ten, may have been trained on the persons that it would be tested on.
+
+    Raises:
+        ValueError: when it was another one.
+    """
+    trained_on, here = found.meta["data"], store.meta["fingerprint"]
+    if trained_on != here:
+        raise ValueError(
+            f"{found.folder} was trained on other data than {data}: expected the fingerprint {here[:16]}, "
+            f"got {trained_on[:16]}; train it on these, or score its file by --weights"
+        )
+
+
 def model_from_file(
     name: str, block: Mapping[str, Any], kind: type[Method], store: ImageStore, file: Path, authors: bool
 ) -> Model:

@@ -4,7 +4,7 @@ import pytest
 
 from pipeline.data.doctor.examination import tabulate
 from pipeline.data.regdb import list_images
-from pipeline.data.table import DataError
+from pipeline.data.table import DataError, fingerprint
 from tests.data import tiny_sets
 
 
@@ -17,6 +17,13 @@ def test_each_split_trains_on_its_own_identities_and_both_directions_can_be_sear
         assert test.groupby("modality")["role"].agg(set).to_dict() == {"infrared": {"query"}, "visible": {"gallery"}}
         assert test.groupby("modality")["camera_id"].agg(set).to_dict() == {"infrared": {2}, "visible": {1}}
         assert test.groupby("modality")["person_id"].agg(set).tolist()[0] == set(test["person_id"])
+
+
+def test_the_splits_are_told_apart_by_their_fingerprints_though_they_share_all_images(tmp_path: Path) -> None:
+    folder = tiny_sets.regdb(tmp_path)
+    tables = [tabulate(list_images(folder, trial=trial), is_whole=False)[0] for trial in tiny_sets.REGDB_TRAIN]
+    assert len({fingerprint(table) for table in tables}) == len(tables) > 1
+    assert len({frozenset(table["sha256"]) for table in tables}) == 1
 
 
 @pytest.mark.parametrize("trial", [0, 11])

@@ -7,7 +7,7 @@ from pipeline.evaluation.stamp import read_result
 from pipeline.methods import mdpr
 from pipeline.models.mdpr_names import mdpr_to_authors
 from stages import evaluate
-from tests.noise import MDPR, changed
+from tests.noise import MDPR, changed, write_store
 
 
 def test_a_checkpoint_becomes_embeddings_and_stamped_metrics(trained, capsys):
@@ -29,6 +29,16 @@ def test_the_checkpoint_knows_its_parameters_better_than_params_yaml(trained, tm
     trained.run(evaluate, "pretrain", "--out", str(tmp_path / "after"))
     trained.write(experiments=before)
     assert np.array_equal(*(np.load(tmp_path / name / "embeddings.npy") for name in ("before", "after")))
+
+
+def test_a_model_of_another_split_is_not_scored(trained, tmp_path, refused):
+    write_store(trained.folder / "data" / "prepared" / "split_2", seed=2)
+    before = trained.params["experiments"]
+    trained.write(experiments={**before, "pretrain": changed(before["pretrain"], data="split_2")})
+    message = refused(trained, evaluate, "pretrain", "--out", str(tmp_path / "out"))
+    trained.write(experiments=before)
+    assert message.startswith("error: artifacts/train/pretrain was trained on other data than data/prepared/split_2")
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.fixture
