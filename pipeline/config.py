@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -9,6 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 PARAMS_FILE = Path("params.yaml")
+SEEDED = re.compile(r"(.+)_seed(\d+)")
 
 
 class Record(BaseModel):
@@ -77,3 +79,41 @@ def block(tree: dict[str, Any], *keys: str) -> Any:
             raise ValueError(f"params.yaml has no {'.'.join(keys[: depth + 1])}; there is: {there}")
         here = here[key]
     return here
+
+
+def seeded_block(tree: dict[str, Any], *keys: str) -> Any:
+    """Returns ``block(tree, *keys)``, or, where the last key is ``NAME_seed2``, the block NAME with seed 2.
+
+    What its ``settings`` take from another training (``artifacts/train/TEACHER``, or its clusters in
+    ``artifacts/cluster``) is then taken from that training with the same seed; start weights are shared by all seeds.
+
+    Raises:
+        ValueError: as ``block``.
+    """
+    *path, last = keys
+    match = SEEDED.fullmatch(last)
+    if match is None or last in block(tree, *path):
+        return block(tree, *keys)
+    found = dict(block(tree, *path, match[1]))
+    suffix = f"_seed{match[2]}"
+    if "seed" in found:
+        found["seed"] = int(match[2])
+    if "experiment" in found:
+        found["experiment"] += suffix
+    if "settings" in found:
+        found["settings"] = _with_suffix(found["settings"], _trainings(tree), suffix)
+    return found
+
+
+def _trainings(tree: dict[str, Any]) -> set[str]:
+    """Returns the folders that the trainings of params.yaml fill, and those of clusters by trained networks."""
+    clusters = {name for name, block in tree.get("cluster", {}).items() if block["weights"] == "trained"}
+    return {f"artifacts/train/{name}" for name in tree["experiments"]} | {
+        f"artifacts/cluster/{name}" for name in clusters
+    }
+
+
+def _with_suffix(value: Any, names: set[str], suffix: str) -> Any:
+    if isinstance(value, dict):
+        return {key: _with_suffix(inner, names, suffix) for key, inner in value.items()}
+    return f"{value}{suffix}" if isinstance(value, str) and value in names else value

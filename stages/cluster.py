@@ -9,7 +9,7 @@ from stages.mistakes import told_plainly
 def main() -> None:
     """Clusters the images to train on, by the network that a block of `cluster` names."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("name", help="a block of `cluster` in params.yaml")
+    parser.add_argument("name", help="a block of `cluster` in params.yaml; NAME_seed2 is of its experiment with seed 2")
     given = parser.parse_args()
     with told_plainly():
         run(given.name)
@@ -17,15 +17,15 @@ def main() -> None:
 
 def run(name: str) -> None:
     """Writes the clusters and prints their quality."""
-    from pipeline.config import block, load, parse
+    from pipeline.config import block, load, parse, seeded_block
     from pipeline.data.store import ImageStore
     from pipeline.methods.registry import find
     from pipeline.scoring.clusters import ClusterParams, cluster
     from pipeline.tracking.runs import stage_run
 
     tree = load()
-    params = parse(ClusterParams, block(tree, "cluster", name), f"cluster.{name}")
-    experiment = block(tree, "experiments", params.experiment)
+    params = parse(ClusterParams, seeded_block(tree, "cluster", name), f"cluster.{name}")
+    experiment = seeded_block(tree, "experiments", params.experiment)
     data, trained = Path("data/prepared") / block(experiment, "data"), Path("artifacts/train") / params.experiment
     kind = find(block(experiment, "method"))
     with stage_run(stage="cluster", name=name, params=params.model_dump(), inputs=[data]) as tracked:

@@ -13,7 +13,7 @@ from stages.mistakes import told_plainly
 def main() -> None:
     """Scores the experiment named on the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("name", help="a block of `experiments` in params.yaml")
+    parser.add_argument("name", help="a block of `experiments` in params.yaml; NAME_seed2 is NAME with seed 2")
     parser.add_argument("--weights", type=Path, help="a file of weights to score in place of the trained checkpoint")
     parser.add_argument("--authors", action="store_true", help="the file names its tensors as the paper's authors do")
     parser.add_argument("--out", type=Path, help="where to write (default: artifacts/evaluate/EXPERIMENT)")
@@ -28,7 +28,7 @@ def main() -> None:
 
 def run(name: str, weights: Path | None, authors: bool, out: Path) -> None:
     """Scores an experiment's checkpoint, or a file of weights, and prints the metrics."""
-    from pipeline.config import block, load, parse
+    from pipeline.config import block, load, parse, seeded_block
     from pipeline.data.store import ImageStore
     from pipeline.methods.registry import find
     from pipeline.scoring.comparison import EvaluationParams
@@ -38,7 +38,7 @@ def run(name: str, weights: Path | None, authors: bool, out: Path) -> None:
 
     tree = load()
     params = parse(EvaluationParams, block(tree, "evaluation"), "evaluation")
-    experiment = block(tree, "experiments", name)
+    experiment = seeded_block(tree, "experiments", name)
     kind = find(block(experiment, "method"))
     data, trained = Path("data/prepared") / block(experiment, "data"), Path("artifacts/train") / name
     store = ImageStore(data)

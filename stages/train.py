@@ -10,7 +10,7 @@ from stages.mistakes import told_plainly
 def main() -> None:
     """Trains the experiment named on the command line, or goes on where it was stopped."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("name", help="a block of `experiments` in params.yaml")
+    parser.add_argument("name", help="a block of `experiments` in params.yaml; NAME_seed2 is NAME with seed 2")
     given = parser.parse_args()
     with told_plainly():
         run(given.name)
@@ -18,7 +18,7 @@ def main() -> None:
 
 def run(name: str) -> None:
     """Trains an experiment and publishes its last checkpoint."""
-    from pipeline.config import block, load, parse
+    from pipeline.config import block, load, parse, seeded_block
     from pipeline.jobs.resources import ResourcesParams
     from pipeline.methods.registry import find
     from pipeline.tracking.runs import stage_run
@@ -26,8 +26,8 @@ def run(name: str) -> None:
     from pipeline.training.experiment import describe, publish
 
     tree = load()
-    params = block(tree, "experiments", name)
-    resources = parse(ResourcesParams, block(tree, "resources", name), f"resources.{name}")
+    params = seeded_block(tree, "experiments", name)
+    resources = parse(ResourcesParams, seeded_block(tree, "resources", name), f"resources.{name}")
     data = Path("data/prepared") / block(params, "data")
     job = describe(name, params, find(block(params, "method")), data, Path(".runs"))
     with alone(job.run_folder), stage_run(stage="train", name=name, params=params, inputs=[data]) as tracked:

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 import pipeline
 from pipeline import config
-from pipeline.config import Record, block, load, parse
+from pipeline.config import Record, block, load, parse, seeded_block
 
 
 class Batch(Record):
@@ -80,6 +80,42 @@ def test_the_first_absent_key_is_named_with_those_that_are_there():
         block(tree, "experiments", "mdpt", "seed")
     with pytest.raises(ValueError, match=r"no experiments\.mdpr\.seed\.one; there is: nothing"):
         block(tree, "experiments", "mdpr", "seed", "one")
+
+
+def test_a_seed_in_a_name_is_taken_by_the_block_and_by_the_trainings_it_learns_from():
+    settings = {"first_pass": {"clusters": "artifacts/cluster/teacher"}, "teacher": "artifacts/train/teacher", "k": 3}
+    student = {"seed": 1, "start": "artifacts/train/pretrain", "settings": settings}
+    tree = {
+        "experiments": {
+            "teacher": {"seed": 1, "settings": {"clusters": "artifacts/cluster/start"}},
+            "student": student,
+        },
+        "cluster": {
+            "start": {"experiment": "teacher", "weights": "start"},
+            "teacher": {"experiment": "teacher", "weights": "trained"},
+        },
+        "resources": {"student": {"workers": 0}},
+    }
+    assert seeded_block(tree, "experiments", "student_seed2") == {
+        "seed": 2,
+        "start": "artifacts/train/pretrain",
+        "settings": {
+            "first_pass": {"clusters": "artifacts/cluster/teacher_seed2"},
+            "teacher": "artifacts/train/teacher_seed2",
+            "k": 3,
+        },
+    }
+    assert seeded_block(tree, "experiments", "teacher_seed12")["settings"] == {"clusters": "artifacts/cluster/start"}
+    assert seeded_block(tree, "cluster", "teacher_seed3") == {"experiment": "teacher_seed3", "weights": "trained"}
+    assert seeded_block(tree, "resources", "student_seed3") == {"workers": 0}
+    assert seeded_block(tree, "experiments", "student") is student
+    with pytest.raises(ValueError, match=r"no experiments\.mdpr; there is: teacher, student"):
+        seeded_block(tree, "experiments", "mdpr_seed2")
+
+
+def test_a_block_of_its_own_goes_before_the_seed_in_its_name():
+    own = {"seed": 2, "settings": {}}
+    assert seeded_block({"experiments": {"mdpr_seed2": own}}, "experiments", "mdpr_seed2") is own
 
 
 def test_parameters_are_looked_for_in_the_project(tmp_path, monkeypatch):

@@ -66,9 +66,9 @@ def imported_files(graph, command):
     if entry == "stages.prepare":
         roots.add(READERS[tree["prepare"][argument]["reader"]])
     if entry == "stages.cluster":
-        argument = tree["cluster"][argument]["experiment"]
-    if entry != "stages.tables" and argument in tree["experiments"]:
-        roots.add(METHODS[tree["experiments"][argument]["method"]].split(":")[0])
+        argument = config.seeded_block(tree, "cluster", argument)["experiment"]
+    if entry in ("stages.train", "stages.cluster", "stages.evaluate", "stages.references"):
+        roots.add(METHODS[config.seeded_block(tree, "experiments", argument)["method"]].split(":")[0])
     modules = set(roots).union(*(graph.find_upstream_modules(root) for root in roots))
     files = set()
     for module in modules:
@@ -94,7 +94,7 @@ def test_a_stage_depends_on_the_data_and_the_start_that_its_parameters_name(comm
     name = command[3] if len(command) > 3 else None
     deps = [dep if "${" not in dep else filled(dep, tree) for dep in deps]
     if command[2] in ("stages.train", "stages.evaluate"):
-        experiment = tree["experiments"][name]
+        experiment = config.seeded_block(tree, "experiments", name)
         assert f"data/prepared/{experiment['data']}" in deps
         if command[2] == "stages.evaluate":
             assert f"artifacts/train/{name}" in deps
@@ -105,8 +105,8 @@ def test_a_stage_depends_on_the_data_and_the_start_that_its_parameters_name(comm
             settings = config.parse(kind.params_type, experiment["settings"], name)
             assert set(kind.sources(settings).values()) <= set(deps)
     if command[2] == "stages.cluster":
-        params = tree["cluster"][name]
-        experiment = tree["experiments"][params["experiment"]]
+        params = config.seeded_block(tree, "cluster", name)
+        experiment = config.seeded_block(tree, "experiments", params["experiment"])
         network = f"{experiment['start']}/model.safetensors"
         if params["weights"] == "trained":
             network = f"artifacts/train/{params['experiment']}"
