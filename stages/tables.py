@@ -12,8 +12,10 @@ from pathlib import Path
 from stages.mistakes import told_plainly
 
 SCORES, TRAININGS, TABLES = Path("artifacts/evaluate"), Path("artifacts/train"), Path("artifacts/tables")
+PAPERS = TABLES / "papers"
 PLACES = (
-    f"tables: {TABLES}/results.md, .tex, .csv    figures: {TABLES}/cmc.png, loss.png, clusters.png    runs: make ui"
+    f"tables: {TABLES}/results.md, .tex, .csv    of the papers: {PAPERS}/mdpr.md, mskd.md, smmd.md, .tex, .csv\n"
+    f"figures: {TABLES}/cmc.png, loss.png, clusters.png    runs: make ui"
 )
 
 CLUSTER_MEASURES = {
@@ -44,20 +46,25 @@ def main() -> None:
 
 def run(names: list[str]) -> None:
     """Writes all tables and figures."""
+    from pipeline.tables.overview import build_tables
+    from pipeline.tables.paper_tables import write_papers
+    from pipeline.tables.papers import read_papers
     from pipeline.tables.published import read_published
-    from pipeline.tables.render import build_tables, to_latex, to_markdown
+    from pipeline.tables.render import to_latex, to_markdown
     from pipeline.tables.results import collect, read_csv, write_csv
     from pipeline.tracking.runs import stage_run
 
     with stage_run(stage="tables", name="", params={}) as tracked:
         write_csv(collect(scores_of(names)), TABLES / "results.csv")
-        tables = build_tables(read_csv(TABLES / "results.csv"), read_published())
+        results, published = read_csv(TABLES / "results.csv"), read_published()
+        tables = build_tables(results, published)
         (TABLES / "results.md").write_text(to_markdown(tables))
         (TABLES / "results.tex").write_text(to_latex(tables))
+        write_papers(read_papers(), results, published, PAPERS)
         draw_cmc(names)
         draw_loss(names)
         draw_clusters(names)
-        for path in sorted(TABLES.iterdir()):
+        for path in sorted(path for path in TABLES.rglob("*") if path.is_file()):
             tracked.log_artifact(path)
     print(PLACES)
 
@@ -80,8 +87,9 @@ def draw_clusters(names: list[str]) -> None:
 
 def show() -> None:
     """Prints the last tables and where everything is."""
+    from pipeline.tables.overview import build_tables
     from pipeline.tables.published import read_published
-    from pipeline.tables.render import build_tables, to_text
+    from pipeline.tables.render import to_text
     from pipeline.tables.results import read_csv
 
     print(to_text(build_tables(read_csv(TABLES / "results.csv"), read_published())))
@@ -127,8 +135,9 @@ def trained(names: list[str]) -> list[str]:
 
 def put_into(readme: Path) -> None:
     """Replaces the result block of a README by the last tables."""
+    from pipeline.tables.overview import build_tables
     from pipeline.tables.published import read_published
-    from pipeline.tables.render import build_tables, replace_readme_block, to_markdown
+    from pipeline.tables.render import replace_readme_block, to_markdown
     from pipeline.tables.results import read_csv
 
     tables = build_tables(read_csv(TABLES / "results.csv"), read_published())

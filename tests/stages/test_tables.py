@@ -26,10 +26,13 @@ def test_one_command_makes_all_tables_and_says_where_they_are(project, monkeypat
     run(monkeypatch)
     run(monkeypatch, "--show")
     assert sorted(path.name for path in (project / "artifacts" / "tables").iterdir()) == [
+        "papers",
         "results.csv",
         "results.md",
         "results.tex",
     ]
+    papers = {path.name for path in (project / "artifacts" / "tables" / "papers").iterdir()}
+    assert papers == {f"{paper}.{form}" for paper in ("mdpr", "mskd", "smmd") for form in ("md", "tex", "csv")}
     printed = capsys.readouterr().out
     for text in ("50.0", "generated data", "artifacts/tables", "make ui"):
         assert text in printed

@@ -1,103 +1,59 @@
-import subprocess
-import sys
-from dataclasses import replace
-
 import pytest
 
-from pipeline.tables.published import read_published
-from pipeline.tables.render import build_tables, replace_readme_block, to_latex, to_markdown, to_text
+from pipeline.tables.render import Cell, Table, drop_empty_columns, replace_readme_block, to_latex, to_markdown, to_text
 
 
-def row_of(markdown, name):
-    (line,) = [line for line in markdown.splitlines() if line.startswith(f"| {name} |")]
-    return [cell.strip() for cell in line.strip("|").split("|")]
+def column(*scores):
+    """A table with a row for each score."""
+    return Table("scores", ("row", "mAP"), "lr", [[[Cell("a"), Cell(score, is_ranked=True)] for score in scores]], [])
 
 
-def test_percentages_have_one_decimal_and_the_best_is_bold(make_result):
-    markdown = to_markdown(build_tables([make_result("baseline", 0.5), make_result("mdpr", 0.56789)], []))
-    assert row_of(markdown, "baseline")[1:7] == ["50.0"] * 6
-    assert row_of(markdown, "mdpr")[1:7] == ["**56.8**"] * 6
+def marked(*scores):
+    return [line.split(" | ")[1].removesuffix(" |") for line in to_markdown([column(*scores)]).splitlines()[4:]]
 
 
-def test_equal_numbers_are_both_best(make_result):
-    markdown = to_markdown(build_tables([make_result("baseline", 0.56801), make_result("mdpr", 0.568)], []))
-    assert row_of(markdown, "baseline")[1] == row_of(markdown, "mdpr")[1] == "**56.8**"
+def test_the_best_is_bold_and_the_second_best_underlined():
+    assert marked("9.5", "10.0", "9.9") == ["9.5", "**10.0**", "<ins>9.9</ins>"]
 
 
-def test_seeds_are_averaged_and_their_spread_is_shown(make_result):
-    results = [make_result("mdpr", score, seed=seed) for seed, score in enumerate((0.5, 0.52, 0.54))]
-    row = row_of(to_markdown(build_tables(results, [])), "mdpr")
-    assert (row[1], row[5], row[7]) == ("**52.0**", "**52.0** ± 2.0", "3")
+def test_equal_numbers_share_a_mark():
+    assert marked("10.0", "10.0", "9.5", "9.5") == ["**10.0**", "**10.0**", "<ins>9.5</ins>", "<ins>9.5</ins>"]
 
 
-def test_the_spread_over_trials_of_one_result_is_shown(make_result):
-    row = row_of(to_markdown(build_tables([make_result("chance", 0.02, mAP_std=0.001)], [])), "chance")
-    assert row[5] == "**2.0** ± 0.1"
+def test_a_number_that_stands_alone_is_not_the_best_of_anything():
+    assert marked("10.0") == ["10.0"]
 
 
-def test_weights_of_somebody_else_have_no_epoch_in_the_table(make_result):
-    result = make_result("mdpr")
-    result = replace(result, recipe=replace(result.recipe, epoch=None, epoch_choice="file model.pth"))
-    row = row_of(to_markdown(build_tables([result], [])), "mdpr")
-    assert row[-1].endswith("epoch not known (file model.pth)")
+def test_spreads_and_footnotes_stand_outside_of_the_mark():
+    cells = [[Cell("x"), Cell("9.0", " ± 0.5", (1, 2), is_ranked=True)], [Cell("y"), Cell("8.0", is_ranked=True)]]
+    table = Table("scores", ("row", "mAP"), "lr", [cells], ["a note"], ("here", "there"))
+    assert "| x | **9.0** ± 0.5<sup>1,2</sup> |" in to_markdown([table])
+    assert to_markdown([table]).endswith("a note  \n<sup>1</sup> here  \n<sup>2</sup> there\n")
+    assert r"x & \textbf{9.0} $\pm$ 0.5$^{1,2}$ \\" in to_latex([table])
+    assert "$^{1}$ here $^{2}$ there" in to_latex([table])
+    assert "9.0* ± 0.5[1,2]" in to_text([table])
 
 
-def test_generated_data_stands_apart_says_so_and_has_no_published_numbers_beside_it(make_result):
-    results = [make_result("mdpr"), make_result("mdpr_duke", 0.85, data="dukemtmc", method="mdpr")]
-    real, generated = build_tables(results, read_published())
-    assert generated.title.startswith("people")
-    assert "generated data: not comparable to published numbers" in generated.title
-    assert [[line.name for line in group] for group in generated.groups] == [["mdpr"]]
-    assert "generated" not in real.title
-    assert [line.name for line in real.groups[0]] == ["mdpr_duke"]
-    assert real.groups[1][-1].name == "MDPR"
-    assert real.groups[1][-1].recipe == "published, arXiv 2024"
+def test_latex_is_booktabs_with_special_letters_escaped():
+    table = Table("50 % of a_b", ("row", "✓"), "lr", [[[Cell("V->T & more"), Cell("λ1")]]], [])
+    latex = to_latex([table])
+    for line in (
+        r"% \usepackage{booktabs,amssymb}",
+        r"\caption{50 \% of a\_b}",
+        r"\begin{tabular}{lr}",
+        r"\toprule",
+        r"row & $\checkmark$ \\",
+        r"V-$>$T \& more & $\lambda$1 \\",
+        r"\bottomrule",
+    ):
+        assert line in latex.splitlines()
 
 
-def test_references_methods_and_published_numbers_are_groups_in_this_order(make_result):
-    results = [
-        make_result("mdpr", 0.8, data="market1501"),
-        make_result("chance", 0.01, data="market1501", supervision="none"),
-    ]
-    (table,) = build_tables(results, read_published())
-    assert [group[0].name for group in table.groups] == ["chance", "mdpr", "BoT R50"]
-
-
-def test_notes_on_published_numbers_stand_below_the_table(make_result):
-    result = make_result("mskd", 0.8, data="dukemtmc", supervision="unsupervised")
-    (table,) = build_tables([result], read_published())
-    assert any(note.startswith("MMCL: printed as here") for note in table.notes)
-
-
-def test_mixed_protocols_are_an_error_that_names_the_field(make_result):
-    with pytest.raises(ValueError, match=r"baseline and mdpr .*\n  fingerprint: 'abc' and 'xyz'"):
-        build_tables([make_result("baseline"), make_result("mdpr", fingerprint="xyz")], [])
-
-
-def test_other_protocols_by_name_are_other_tables(make_result):
-    tables = build_tables([make_result("mdpr"), make_result("mdpr", query_expansion="average of 5")], [])
-    assert [table.title.split(" [")[0] for table in tables] == [
-        "people, protocol standard",
-        "people, protocol standard query expansion",
-    ]
-
-
-def test_latex_is_booktabs_with_special_letters_escaped(make_result):
-    latex = to_latex(build_tables([make_result("colour_stripes", 0.05, mAP_std=0.01), make_result("mdpr", 0.5)], []))
-    assert r"colour\_stripes & 5.0 & 5.0 & 5.0 & 5.0 & 5.0 $\pm$ 1.0 & 5.0 & 1 &" in latex
-    assert r"\textbf{50.0}" in latex
-    assert latex.count(r"\midrule") == 2
-    for line in (r"\toprule", r"\bottomrule", r"\begin{tabular}{lrrrrrrrl}"):
-        assert line in latex
-
-
-def test_text_columns_stand_under_each_other(make_result):
-    lines = to_text(
-        build_tables([make_result("chance", 0.02, mAP_std=0.001), make_result("mdpr", 1.0)], [])
-    ).splitlines()
-    header, chance, mdpr = (next(line for line in lines if line.startswith(name)) for name in ("exp", "chance", "mdpr"))
-    assert "100.0*" in mdpr
-    assert header.index("recipe") == chance.index("64x32") == mdpr.index("64x32")
+def test_columns_in_which_nobody_says_anything_are_left_out():
+    rows = [[Cell("x"), Cell(), Cell("1")], [Cell("y"), Cell(), Cell()]]
+    table = drop_empty_columns(Table("t", ("a", "b", "c"), "lrl", [rows], []))
+    assert (table.header, table.columns) == (("a", "c"), "ll")
+    assert table.groups == [[[Cell("x"), Cell("1")], [Cell("y"), Cell()]]]
 
 
 def test_only_the_block_between_the_marks_is_replaced():
@@ -114,8 +70,3 @@ def test_only_the_block_between_the_marks_is_replaced():
 def test_a_readme_without_its_marks_is_an_error(readme):
     with pytest.raises(ValueError, match="needs the lines"):
         replace_readme_block(readme, "table")
-
-
-def test_tables_need_neither_torch_nor_ray_nor_mlflow():
-    code = "import sys, stages.tables; sys.exit(bool({'torch', 'ray', 'mlflow', 'pandas'} & set(sys.modules)))"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,80 @@
+"""The overview: everything that was measured, by data set and protocol, with published numbers where they may stand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import groupby
+from statistics import fmean, stdev
+
+from pipeline.evaluation.stamp import METRICS, Recipe, Result, check_equal_protocols
+from pipeline.tables.published import Published, Quoted, published_beside
+from pipeline.tables.render import TITLES, Cell, Table
+from pipeline.tables.results import REFERENCES
+
+HEADER = ("experiment", *(TITLES[name] for name in METRICS), "seeds", "recipe")
+GENERATED = "generated data: not comparable to published numbers"
+MARKED = "Percentages; the best of a column is bold, the second best underlined."
+
+
+def build_tables(results: Iterable[Result], published: list[Published]) -> list[Table]:
+    """Returns one table per data set and protocol, generated data after real data.
+
+    Raises:
+        ValueError: naming the field, when the protocols of one table differ.
+    """
+
+    def place(result: Result) -> tuple[bool, str, str]:
+        return (result.protocol.is_generated, result.protocol.data, result.protocol.label)
+
+    return [_table(list(rows), published) for _, rows in groupby(sorted(results, key=place), key=place)]
+
+
+def in_words(recipe: Recipe) -> str:
+    """Returns what a reader must know of a recipe, in a few words."""
+    parts = [f"{recipe.height}x{recipe.width}", recipe.feature, recipe.distance, "flip" if recipe.flip else ""]
+    if recipe.supervision != "none":
+        epoch = "epoch not known" if recipe.epoch is None else f"epoch {recipe.epoch}"
+        parts += [recipe.supervision, f"from {recipe.start_weights}", f"{epoch} ({recipe.epoch_choice})"]
+    return ", ".join(part for part in parts if part)
+
+
+def _table(results: list[Result], published: list[Published]) -> Table:
+    check_equal_protocols(results)
+    protocol = results[0].protocol
+    by_experiment: dict[str, list[Result]] = {}
+    for result in results:
+        by_experiment.setdefault(result.experiment, []).append(result)
+    ours: list[list[list[Cell]]] = [[], []]
+    for rows in by_experiment.values():
+        ours[rows[0].experiment not in REFERENCES].append(_line(rows))
+    title = f"{protocol.data}, protocol {protocol.label} [{protocol.digest}]"
+    notes = [MARKED]
+    if any(cell.tail for group in ours for row in group for cell in row):
+        notes.append("± is the standard deviation over seeds, or over draws where there is one seed.")
+    theirs: list[Quoted] = []
+    if protocol.is_generated:
+        title += f" ({GENERATED})"
+    else:
+        supervision = sorted({result.recipe.supervision for result in results})
+        theirs = published_beside(published, data=protocol.data, protocol=protocol.label, supervision=supervision)
+    notes += [f"{row.method}: {note}." for row in theirs for note in row.notes]
+    if theirs:
+        notes.append("Published numbers are as printed; sources stand in pipeline/tables/published_results.csv.")
+    groups = [*ours, [_published_line(row) for row in theirs]]
+    return Table(title, HEADER, f"l{'r' * (len(METRICS) + 1)}l", [group for group in groups if group], notes)
+
+
+def _line(results: list[Result]) -> list[Cell]:
+    """Returns the mean over the seeds of one experiment; the spread of its mAP is over seeds, or over trials."""
+    spread = results[0].metrics.get("mAP_std")
+    if len(results) > 1:
+        spread = stdev(result.metrics["mAP"] for result in results)
+    tails = {} if spread is None else {"mAP": f" ± {100 * spread:.1f}"}
+    values = {name: 100 * fmean(result.metrics[name] for result in results) for name in METRICS}
+    numbers = [Cell(f"{values[name]:.1f}", tails.get(name, ""), is_ranked=True) for name in METRICS]
+    return [Cell(results[0].experiment), *numbers, Cell(str(len(results))), Cell(in_words(results[0].recipe))]
+
+
+def _published_line(row: Quoted) -> list[Cell]:
+    numbers = [Cell(f"{row.metrics[name]:.1f}", is_ranked=True) if name in row.metrics else Cell() for name in METRICS]
+    return [Cell(row.method), *numbers, Cell(), Cell(f"published, {row.venue}" if row.venue else "published")]

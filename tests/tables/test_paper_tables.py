@@ -1,0 +1,56 @@
+import csv
+
+import pytest
+
+from pipeline.tables.paper_tables import COLUMNS, write_papers
+from pipeline.tables.papers import read_papers
+from pipeline.tables.published import read_published
+
+
+@pytest.fixture
+def folder(tmp_path, make_result):
+    results = [
+        make_result("mdpr_dukemtmc", score, seed=seed, data="dukemtmc") for seed, score in ((1, 0.88), (2, 0.89))
+    ]
+    results += [make_result("mdpr"), make_result("baseline", 0.6)]
+    write_papers(read_papers(), results, read_published(), tmp_path)
+    return tmp_path
+
+
+def rows_of(file, **wanted):
+    with file.open(newline="") as opened:
+        return [row for row in csv.DictReader(opened) if wanted.items() <= row.items()]
+
+
+def test_each_paper_has_its_tables_in_three_forms(folder):
+    assert {path.name for path in folder.iterdir()} == {
+        f"{paper}.{form}" for paper in ("mdpr", "mskd", "smmd") for form in ("md", "tex", "csv")
+    }
+    markdown = (folder / "mdpr.md").read_text()
+    assert (
+        markdown.index("## Comparison") < markdown.index("dukemtmc, protocol standard") < markdown.index("## Ablation")
+    )
+    assert "MDPR, ours" in (folder / "mdpr.tex").read_text()
+    assert "reconstruction" in (folder / "smmd.md").read_text()
+
+
+def test_the_csv_holds_every_number_with_its_interval_and_verdict(folder):
+    (row,) = rows_of(folder / "mdpr.csv", table="comparison", data="dukemtmc", origin="ours", metric="mAP")
+    assert tuple(row) == COLUMNS
+    assert (float(row["value"]), row["seeds"], row["published"]) == (pytest.approx(88.5), "2", "88.7")
+    assert (row["verdict"], row["covered"]) == ("reproduced", "yes")
+    assert float(row["low"]) < 88.5 < float(row["high"])
+
+
+def test_the_csv_shows_what_was_not_run_and_who_published_what(folder):
+    (row,) = rows_of(folder / "mdpr.csv", table="comparison", data="synergyreid")
+    assert (row["experiment"], row["seeds"], row["value"]) == ("mdpr_synergyreid", "not run", "")
+    (row,) = rows_of(folder / "smmd.csv", row="SMMD", metric="mAP", table="comparison")
+    assert (row["value"], row["origin"]) == ("60.2", "published")
+    assert "ecnu.edu.cn" in row["source"]
+
+
+def test_generated_rows_have_no_verdict(folder):
+    rows = rows_of(folder / "mdpr.csv", generated="yes", origin="ours", metric="mAP")
+    assert rows
+    assert all(row["verdict"] == "" for row in rows)
