@@ -57,7 +57,7 @@ class Baseline(Method):
         self.identity_loss = SmoothedCrossEntropy(smoothing=params.smoothing)
         self.triplet_loss = TripletLoss(margin=params.triplet_margin)
 
-    def notice(self, labels: np.ndarray) -> str:
+    def notice(self, labels: np.ndarray, is_infrared: np.ndarray) -> str:
         """Returns how many identities have too few images."""
         return report(labels, identities=self.batch.identities, images=self.batch.images)
 

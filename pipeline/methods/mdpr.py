@@ -107,7 +107,7 @@ class MDPR(Method):
         """Returns a state by our names from one by the names of github.com/KuilongCui/MDPR."""
         return mdpr_from_authors(state)
 
-    def notice(self, labels: np.ndarray) -> str:
+    def notice(self, labels: np.ndarray, is_infrared: np.ndarray) -> str:
         """Returns how many identities have too few images."""
         return report(labels, identities=self.params.batch.identities, images=self.params.batch.images)
 

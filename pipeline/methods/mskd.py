@@ -146,7 +146,7 @@ class MSKD(Method):
             self.teacher.eval()
         return self
 
-    def notice(self, labels: np.ndarray) -> str:
+    def notice(self, labels: np.ndarray, is_infrared: np.ndarray) -> str:
         """Returns how many clusters there are, and how many are too small or too few."""
         return cluster_report(labels, **self.params.batch.model_dump())
 

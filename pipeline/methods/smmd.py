@@ -146,9 +146,9 @@ class TwoStream(Method):
         """Takes in the modality of every row."""
         self.is_infrared = is_infrared
 
-    def notice(self, labels: np.ndarray) -> str:
+    def notice(self, labels: np.ndarray, is_infrared: np.ndarray) -> str:
         """Returns how many images there are, and how many identities were seen in one modality only."""
-        return report_modalities(labels, self.is_infrared)
+        return report_modalities(labels, is_infrared)
 
     def batches(self, labels: np.ndarray, epoch: int) -> Iterable[np.ndarray]:
         """Yields batches of persons in both modalities."""

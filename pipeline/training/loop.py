@@ -150,7 +150,8 @@ class Trainer:
         """Says what is new about the epoch's labels, and returns their quality on the first worker."""
         before, self.drawn = self.drawn, labels[self.images]
         is_new = before is None or not np.array_equal(before, self.drawn)
-        if is_new and (notice := self.method.notice(self.drawn)):
+        is_infrared = self.loader.is_infrared[self.images].numpy()
+        if is_new and (notice := self.method.notice(self.drawn, is_infrared)):
             progress.say(notice)
         if not self.workers.is_first:
             return {}

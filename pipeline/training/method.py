@@ -88,8 +88,11 @@ class Method(nn.Module, ABC):
         asked for.
         """
 
-    def notice(self, labels: np.ndarray) -> str:
-        """Returns a line that users should read before training on an epoch's ``labels`` ``[images]``, or nothing."""
+    def notice(self, labels: np.ndarray, is_infrared: np.ndarray) -> str:
+        """Returns a line that users should read before training on an epoch's ``labels``, or nothing.
+
+        Both are ``[images]``, of the images to train on alone.
+        """
         return ""
 
     @staticmethod
