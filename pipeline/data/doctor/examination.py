@@ -55,7 +55,7 @@ def examine(
     pixels = pd.Series([facts.pixels if facts else "" for facts, _ in looked], dtype="str")
     found += _check_table(listing, table, pixels, is_whole=is_whole)
     mark = "" if any(finding.is_error for finding in found) else fingerprint(table)
-    return table, describe(name, listing.name, table, mark, found)
+    return table, describe(name, listing.name, table, mark, found, published=listing.published if is_whole else None)
 
 
 def _check_table(listing: Listing, table: pd.DataFrame, pixels: pd.Series, *, is_whole: bool) -> list[Finding]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from pipeline.data.doctor.findings import RULES, Finding
-from pipeline.data.table import DISTRACTOR, NO_CAMERA, DataError
+from pipeline.data.table import DISTRACTOR, NO_CAMERA, Counts, DataError
 
 EXAMPLES = 10
 """How many findings of one rule a terminal shows; the file has all of them."""
@@ -26,6 +26,8 @@ class Report:
         data: what published numbers call it.
         fingerprint: digest of its images and their use (``pipeline.data.table.fingerprint``); '' with any error.
         sizes: by role: images, identities, cameras, distractors, infrared images.
+        published: the published counts that it was held against, as ``pipeline.data.table.Counts``; None for a part of
+            a data set, and for one of which nobody has published any.
         heights, widths: the smallest and the largest of the readable images, in pixels.
         findings: all of them, in the order of ``RULES``.
     """
@@ -34,6 +36,7 @@ class Report:
     data: str
     fingerprint: str
     sizes: dict[str, dict[str, int]]
+    published: Counts | None
     heights: tuple[int, int]
     widths: tuple[int, int]
     findings: tuple[Finding, ...]
@@ -69,6 +72,7 @@ class Report:
             "data": self.data,
             "fingerprint": self.fingerprint,
             "sizes": self.sizes,
+            "published": self.published and asdict(self.published),
             "heights": list(self.heights),
             "widths": list(self.widths),
             "num_errors": len(self.errors),
@@ -113,19 +117,27 @@ class Report:
         return [(rule, texts[rule]) for rule in order if rule in texts]
 
 
-def describe(name: str, data: str, table: pd.DataFrame, fingerprint: str, findings: Sequence[Finding]) -> Report:
+def describe(
+    name: str,
+    data: str,
+    table: pd.DataFrame,
+    fingerprint: str,
+    findings: Sequence[Finding],
+    *,
+    published: Counts | None,
+) -> Report:
     """Returns the report of an image table; ``width`` is 0 where an image could not be read."""
     sizes = {str(role): _sizes(images) for role, images in table.groupby("role", sort=False)}
     read = table[table["sha256"] != ""]
     spans = [(int(read[side].min()), int(read[side].max())) if len(read) else (0, 0) for side in ("height", "width")]
     order = list(RULES)
     ordered = tuple(sorted(findings, key=lambda finding: order.index(finding.rule)))
-    return Report(name, data, fingerprint, sizes, spans[0], spans[1], ordered)
+    return Report(name, data, fingerprint, sizes, published, spans[0], spans[1], ordered)
 
 
 def unlisted(name: str, problems: Sequence[str]) -> Report:
     """Returns the report of a data set of which not even a list could be made."""
-    return Report(name, "", "", {}, (0, 0), (0, 0), tuple(Finding("reader", problem) for problem in problems))
+    return Report(name, "", "", {}, None, (0, 0), (0, 0), tuple(Finding("reader", problem) for problem in problems))
 
 
 def _sizes(images: pd.DataFrame) -> dict[str, int]:

@@ -34,8 +34,13 @@ def found(market: Path, *, is_whole: bool = False) -> dict[str, list[str]]:
 def test_in_a_good_data_set_nothing_is_found_and_it_bears_its_fingerprint(market: Path) -> None:
     table, report = examine(listed(market), name="small", is_whole=True, keeper=None, workers=2)
     assert [finding.rule for finding in report.findings] == ["unanswered"]
-    assert report.fingerprint == fingerprint(table)
+    assert (report.fingerprint, report.published) == (fingerprint(table), COUNTS)
     assert found(market, is_whole=True) == {}
+
+
+def test_a_part_of_a_data_set_is_held_against_nothing(market: Path) -> None:
+    _, report = examine(listed(market), name="small", is_whole=False, keeper=None, workers=1)
+    assert report.published is None
 
 
 def test_everything_is_found_in_one_pass_and_nothing_stops_it(market: Path, jpeg: Callable[..., None]) -> None:

@@ -6,12 +6,12 @@ import pytest
 
 from pipeline.data.doctor.findings import RULES, Finding
 from pipeline.data.doctor.report import describe, unlisted
-from pipeline.data.table import DataError
+from pipeline.data.table import Counts, DataError
 
 
 def test_errors_come_first_with_counts_examples_and_what_to_do(table: pd.DataFrame) -> None:
     found = [Finding("copies", "b: as a"), *(Finding("unreadable", f"{number}.jpg: bad") for number in range(1200))]
-    lines = str(describe("small", "market1501", table, "", found)).splitlines()
+    lines = str(describe("small", "market1501", table, "", found, published=None)).splitlines()
     assert lines[0] == "small: 1,200 errors, 1 warning"
     assert lines[1] == "  train: 3 images, 2 identities, 3 cameras, 0 distractors"
     assert lines[4] == "  images of 32 x 16 pixels (height x width)"
@@ -23,14 +23,14 @@ def test_errors_come_first_with_counts_examples_and_what_to_do(table: pd.DataFra
 
 
 def test_a_report_without_findings_says_so_and_names_the_data(table: pd.DataFrame) -> None:
-    text = str(describe("small", "market1501", table, "abc", []))
+    text = str(describe("small", "market1501", table, "abc", [], published=None))
     assert text.startswith("small: 0 errors, 0 warnings\n")
     assert text.endswith("\n  fingerprint abc")
 
 
 def test_the_file_has_everything_whatever_a_terminal_shows(table: pd.DataFrame, tmp_path: Path) -> None:
     found = [Finding("note", "so it is"), *(Finding("empty", f"{number}.jpg") for number in range(50))]
-    report = describe("small", "market1501", table, "", found)
+    report = describe("small", "market1501", table, "", found, published=None)
     report.write(tmp_path / "new" / "small.report.json")
     read = json.loads((tmp_path / "new" / "small.report.json").read_text())
     assert read == report.as_json()
@@ -41,17 +41,32 @@ def test_the_file_has_everything_whatever_a_terminal_shows(table: pd.DataFrame, 
     assert read["sizes"]["gallery"] == {"images": 4, "identities": 2, "cameras": 3, "distractors": 1, "infrared": 0}
 
 
+def test_whatever_a_terminal_shows_can_be_told_from_the_file(table: pd.DataFrame) -> None:
+    found = [Finding("small", "a.jpg: 3x2"), Finding("counts", "train images: 5 published, 3 here")]
+    report = describe("small", "market1501", table, "abc", found, published=Counts(5, 2, 2, 2, 4, 2))
+    read, shown = json.loads(json.dumps(report.as_json())), str(report)
+    for part in read["findings"]:
+        heading = f"{part['level']}: {part['what']} ({len(part['found'])}). What to do: {part['advice']}"
+        assert heading + "\n  " + "\n  ".join(part["found"]) in shown
+    assert shown.startswith(f"{read['name']}: {read['num_errors']} error, {read['num_warnings']} warning\n")
+    for role, size in read["sizes"].items():
+        assert f"  {role}: {size['images']} images, {size['identities']} identities, {size['cameras']} cameras" in shown
+        assert {f"{role}_images", f"{role}_identities"} <= set(read["published"])
+    assert f"images of {read['heights'][0]} x {read['widths'][1]} pixels" in shown
+    assert f"fingerprint {read['fingerprint']}" in shown
+    assert read["published"]["train_images"] == 5
+
+
 def test_the_order_in_which_things_are_found_does_not_matter(table: pd.DataFrame) -> None:
     found = [Finding("empty", "a"), Finding("counts", "b"), Finding("reader", "c")]
-    here, there = (describe("small", "d", table, "", order).as_json() for order in (found, found[::-1]))
+    here, there = (describe("small", "d", table, "", order, published=None).as_json() for order in (found, found[::-1]))
     assert here == there
 
 
 def test_errors_are_refused_with_the_report_and_warnings_are_not(table: pd.DataFrame) -> None:
-    describe("small", "d", table, "abc", [Finding("small", "a.jpg: 3x2")]).refuse_errors(Path("here"))
-    report = describe(
-        "small", "d", table, "", [Finding("small", "a.jpg: 3x2"), Finding("empty", "b.jpg: an empty file")]
-    )
+    small, empty = Finding("small", "a.jpg: 3x2"), Finding("empty", "b.jpg: an empty file")
+    describe("small", "d", table, "abc", [small], published=None).refuse_errors(Path("here"))
+    report = describe("small", "d", table, "", [small, empty], published=None)
     with pytest.raises(DataError) as error:
         report.refuse_errors(Path("here"))
     assert error.value.problems == ["b.jpg: an empty file"]
