@@ -1,12 +1,13 @@
 """``python -m stages.tables [EXPERIMENT ...]``: ``metrics.json`` files -> ``artifacts/tables`` (tables, figures).
 
 Without names, of everything in ``artifacts/evaluate``. ``--show`` only prints the last tables, ``--readme FILE`` only
-puts them into a README.
+puts them into a README, ``--check-tracking`` fails unless the last tables hold what MLflow recorded, and nothing else.
 """
 
 from __future__ import annotations
 
 import argparse
+import tempfile
 from pathlib import Path
 
 from stages.mistakes import told_plainly
@@ -34,9 +35,12 @@ def main() -> None:
     parser.add_argument("names", nargs="*", help="experiments and references that have been evaluated")
     parser.add_argument("--show", action="store_true", help="only print the last tables")
     parser.add_argument("--readme", type=Path, help="only replace the result block of this file")
+    parser.add_argument("--check-tracking", action="store_true", help="only compare the last tables with MLflow")
     given = parser.parse_args()
     with told_plainly():
-        if given.readme:
+        if given.check_tracking:
+            check_tracking()
+        elif given.readme:
             put_into(given.readme)
         elif given.show:
             show()
@@ -46,27 +50,53 @@ def main() -> None:
 
 def run(names: list[str]) -> None:
     """Writes all tables and figures."""
-    from pipeline.tables.overview import build_tables
-    from pipeline.tables.paper_tables import write_papers
-    from pipeline.tables.papers import read_papers
-    from pipeline.tables.published import read_published
-    from pipeline.tables.render import to_latex, to_markdown
-    from pipeline.tables.results import collect, read_csv, write_csv
+    from pipeline.tables.results import collect, write_csv
     from pipeline.tracking.runs import stage_run
 
     with stage_run(stage="tables", name="", params={}) as tracked:
         write_csv(collect(scores_of(names)), TABLES / "results.csv")
-        results, published = read_csv(TABLES / "results.csv"), read_published()
-        tables = build_tables(results, published)
-        (TABLES / "results.md").write_text(to_markdown(tables))
-        (TABLES / "results.tex").write_text(to_latex(tables))
-        write_papers(read_papers(), results, published, PAPERS)
+        write_tables(TABLES)
         draw_cmc(names)
         draw_loss(names)
         draw_clusters(names)
         for path in sorted(path for path in TABLES.rglob("*") if path.is_file()):
             tracked.log_artifact(path)
     print(PLACES)
+
+
+def write_tables(folder: Path) -> None:
+    """Writes the tables of the last results, and nothing else, to ``folder``."""
+    from pipeline.tables.overview import build_tables
+    from pipeline.tables.paper_tables import write_papers
+    from pipeline.tables.papers import read_papers
+    from pipeline.tables.published import read_published
+    from pipeline.tables.render import to_latex, to_markdown
+    from pipeline.tables.results import read_csv
+
+    results, published = read_csv(TABLES / "results.csv"), read_published()
+    tables = build_tables(results, published)
+    (folder / "results.md").write_text(to_markdown(tables))
+    (folder / "results.tex").write_text(to_latex(tables))
+    write_papers(read_papers(), results, published, folder / PAPERS.name)
+
+
+def check_tracking() -> None:
+    """Fails unless every number in the tables is in results.csv, in its metrics.json and in the run that made it."""
+    from pipeline.tables.results import read_csv
+    from pipeline.tables.tracked import STAGES, find_disagreements
+    from pipeline.tracking.lookup import recorded_runs
+
+    results = read_csv(TABLES / "results.csv")
+    problems = list(find_disagreements(results, SCORES, sorted(SCORES.rglob("metrics.json")), recorded_runs(STAGES)))
+    with tempfile.TemporaryDirectory() as made:
+        write_tables(Path(made))
+        for file in sorted(file for file in Path(made).rglob("*") if file.is_file()):
+            there = TABLES / file.relative_to(made)
+            if not there.is_file() or there.read_bytes() != file.read_bytes():
+                problems.append(f"{there} is not what results.csv gives: make the tables again")
+    if problems:
+        raise ValueError("\n  ".join(["the tables do not hold what MLflow recorded:", *problems]))
+    print(f"the tables hold what MLflow recorded: {len(results)} results, each with its run")
 
 
 def draw_clusters(names: list[str]) -> None:

@@ -1,0 +1,53 @@
+"""What the tracking store holds: the other direction of ``store.py``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.tracking.runs import tracking_folder
+from pipeline.tracking.store import SQLITE
+
+PAGE = 1000
+OUT = "dvc.out."
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A run of a stage that ended well: name (``evaluate mdpr``), last metrics, DVC hashes of what it made."""
+
+    name: str
+    metrics: Mapping[str, float]
+    outs: Mapping[str, str]
+
+
+def recorded_runs(stages: Collection[str]) -> list[Recorded]:
+    """Returns the runs of these stages that ended well, in every experiment of the store, the newest first.
+
+    Raises:
+        ValueError: when the store is a database that is not there.
+    """
+    from mlflow import MlflowClient
+
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or f"{SQLITE}{tracking_folder().parents[1] / 'mlflow.db'}"
+    if uri.startswith(SQLITE) and not Path(uri.removeprefix(SQLITE)).is_file():
+        raise ValueError(f"no runs are recorded at {uri}: run the stages with tracking on first")
+    client = MlflowClient(uri)
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    found, token = [], None
+    while True:
+        page = client.search_runs(experiments, "attributes.status = 'FINISHED'", max_results=PAGE, page_token=token)
+        found += [run for run in page if run.data.tags.get("stage") in stages]
+        if not (token := page.token):
+            break
+    found.sort(key=lambda run: run.info.end_time, reverse=True)
+    return [
+        Recorded(
+            run.info.run_name,
+            run.data.metrics,
+            {tag.removeprefix(OUT): md5 for tag, md5 in run.data.tags.items() if tag.startswith(OUT)},
+        )
+        for run in found
+    ]
