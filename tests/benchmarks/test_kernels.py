@@ -1,10 +1,13 @@
 import json
 import sys
 
+import kernels
 import numpy as np
 import pytest
+from kernel_works.made_up import retrieval_set
+from kernel_works.references import rank_by_sorting
+from kernel_works.works import works
 
-from benchmarks import kernels
 from pipeline.evaluation.ranking import rank_distances
 
 KEYS = {"work", "ours_s", "floor_s", "ratio", "added_gib", "target", "met"}
@@ -46,11 +49,11 @@ def test_rows_that_are_not_there_are_named_beside_those_that_are(monkeypatch, ca
 
 @pytest.mark.parametrize("work", ["market-distances", "sysu-10-trials", "regdb-10-trials"])
 def test_the_reference_finds_the_numbers_that_it_is_timed_for(work):
-    (row,) = [row for row in kernels.works() if row.name == work]
+    (row,) = [row for row in works() if row.name == work]
     given = {"camera_rule": row.settings["rule"], "with_identities": row.settings["with_identities"]}
-    _, labels = kernels.test_set(50, 90, 12)
+    _, labels = retrieval_set(50, 90, 12)
     distances = np.random.default_rng(0).random((50, 90), dtype=np.float32)
-    mean_precision, mean_penalty, curve = kernels.rank_by_sorting(distances, **labels, **given)
+    mean_precision, mean_penalty, curve = rank_by_sorting(distances, **labels, **given)
     ours = rank_distances(distances, **labels, **given)
     assert mean_precision == pytest.approx(ours.metrics()["mAP"], abs=1e-12)
     assert mean_penalty == pytest.approx(ours.metrics()["mINP"], abs=1e-12)

@@ -1,0 +1,125 @@
+"""All rows of the table: each prepares its inputs, and returns ours and its floor, ready to be timed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+from kernel_works.made_up import embeddings, retrieval_set
+from kernel_works.measuring import Target, Work
+from kernel_works.references import product, rank_by_sorting
+from pipeline.clustering.dbscan import dbscan
+from pipeline.evaluation.labels import ALL_SEEN, SAME_CAMERA_REMOVED, CameraRule, Labels
+from pipeline.evaluation.protocols import SYSU_RULE
+from pipeline.evaluation.ranking import rank_distances, rank_embeddings, rank_space
+from pipeline.evaluation.reranking import rerank
+from pipeline.neighbors.jaccard import jaccard_distance
+from pipeline.neighbors.nearest import find_nearest
+
+JACCARD: dict[str, Any] = {"k1": 30, "k2": 6, "metric": "cosine"}
+RERANKING: dict[str, Any] = {"k1": 20, "k2": 6, "weight": 0.3, "metric": "cosine", "convention": "zhong"}
+MARKET, MSMT17 = (3368, 19732, 750), (11659, 82161, 3060)  # queries, gallery images, identities
+
+
+def from_distances(
+    device: str, *, queries: int, gallery: int, identities: int, trials: int, rule: CameraRule, with_identities: bool
+) -> tuple[Callable[[], Any], Callable[[], Any]]:
+    rng = np.random.default_rng(2)
+    people, labels = retrieval_set(queries, gallery, identities)
+    distances = rng.random((queries, gallery), dtype=np.float32)
+    distances[people[:queries, None] == people[queries:]] *= 0.3
+    given: dict[str, Any] = {"camera_rule": rule, "with_identities": with_identities}
+
+    def ours() -> None:
+        for _ in range(trials):
+            rank_distances(distances, **labels, **given)
+
+    def reference() -> None:
+        for _ in range(trials):
+            rank_by_sorting(distances, **labels, **given)
+
+    return ours, reference
+
+
+def from_features(
+    device: str, *, queries: int, gallery: int, identities: int, is_trained: bool
+) -> tuple[Callable[[], Any], Callable[[], Any]]:
+    people, labels = retrieval_set(queries, gallery, identities)
+    rows = embeddings(people, is_trained)
+    on_device = torch.from_numpy(rows).to(device)
+
+    def ours() -> None:
+        rank_embeddings(rows[:queries], rows[queries:], **labels, distance="cosine", device=device)
+
+    return ours, lambda: product(on_device[:queries], on_device[queries:])
+
+
+def reranking(
+    device: str, *, queries: int, gallery: int, identities: int
+) -> tuple[Callable[[], Any], Callable[[], Any]]:
+    people, labels = retrieval_set(queries, gallery, identities)
+    rows = embeddings(people)
+
+    def ours() -> None:
+        reranked = rerank(rows[:queries], rows[queries:], **RERANKING, device=device)
+        checked = Labels(**labels, rule=SAME_CAMERA_REMOVED)
+        rank_space(reranked, checked, average_precision="standard", with_identities=False)
+
+    return ours, lambda: find_nearest(rows, RERANKING["k1"] + 1, metric="cosine", farthest=True, device=device)
+
+
+def jaccard(device: str, *, images: int, is_beside_search: bool) -> tuple[Callable[[], Any], Callable[[], Any]]:
+    rows = embeddings(np.random.default_rng(3).integers(0, -(-images // 17), images))
+    on_device = torch.from_numpy(rows).to(device)
+
+    def search() -> None:
+        find_nearest(rows, JACCARD["k1"], metric="cosine", device=device)
+
+    def ours() -> None:
+        jaccard_distance(rows, **JACCARD, convention="cluster_contrast", device=device)
+
+    return ours, search if is_beside_search else lambda: product(on_device, on_device)
+
+
+def clustering(device: str, *, images: int) -> tuple[Callable[[], Any], Callable[[], Any]]:
+    from sklearn.cluster import DBSCAN
+
+    rows = embeddings(np.random.default_rng(3).integers(0, -(-images // 17), images))
+    distances = jaccard_distance(rows, **JACCARD, convention="cluster_contrast", device=device)
+    theirs = DBSCAN(eps=0.5, min_samples=4, metric="precomputed")
+    return lambda: dbscan(distances, eps=0.5, min_samples=4), lambda: theirs.fit(distances.to_scipy())
+
+
+def works() -> list[Work]:
+    """Returns all rows; sizes are those of the data sets' tests and training sets."""
+    market, msmt17 = (dict(zip(("queries", "gallery", "identities"), size, strict=True)) for size in (MARKET, MSMT17))
+    sysu = {"queries": 3803, "gallery": 301, "identities": 96}
+    regdb = {"queries": 2060, "gallery": 2060, "identities": 206}
+    once = {"trials": 1, "rule": SAME_CAMERA_REMOVED, "with_identities": False}
+    sysu_trials = {"trials": 10, "rule": SYSU_RULE, "with_identities": True}
+    regdb_trials = {"trials": 10, "rule": ALL_SEEN, "with_identities": False}
+    trained, untrained = {"is_trained": True}, {"is_trained": False}
+    sorting, search = "sorting in numpy", "neighbour search"
+    rows = [
+        Work("market-distances", Target(sorting, ratio=0.01), from_distances, market, once),
+        Work("market", Target("torch.mm", ratio=1.4), from_features, market, trained),
+        Work("market-untrained", Target("torch.mm", ratio=1.4), from_features, market, untrained),
+        Work("sysu-10-trials", Target(sorting, ratio=1 / 30), from_distances, sysu, sysu_trials),
+        Work("regdb-10-trials", Target(sorting, ratio=1 / 30), from_distances, regdb, regdb_trials),
+    ]
+    for images in (12936, 32621):
+        size, within = {"images": images}, Target(search, ratio=1.3, gib=0.3)
+        rows.append(Work(f"jaccard-{images}", within, jaccard, size, {"is_beside_search": True}))
+        rows.append(Work(f"dbscan-{images}", Target("scikit-learn", seconds=0.1), clustering, size, {}))
+    rows += [
+        Work("reranking-market", Target(search, ratio=1.5, gib=1.0), reranking, market, {}),
+        Work("msmt17", Target("torch.mm", ratio=1.4, gib=1.0), from_features, msmt17, trained),
+        Work("reranking-msmt17", Target(search, gib=4.0), reranking, msmt17, {}),
+    ]
+    for images in (6250, 12500, 25000, 50000, 100000):
+        within = Target("torch.mm", ratio=1.0)
+        rows.append(Work(f"growth-{images}", within, jaccard, {"images": images}, {"is_beside_search": False}))
+    return rows
