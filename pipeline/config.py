@@ -56,11 +56,14 @@ def load(path: Path = PARAMS_FILE) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: when the file is absent, saying where it was looked for.
-        ValueError: when it is not a YAML mapping.
+        ValueError: when it is not a YAML mapping, saying where it stops being one.
     """
     if not path.is_file():
         raise FileNotFoundError(f"no parameters at {path.resolve()}: run from the project's root folder")
-    tree = yaml.safe_load(path.read_text())
+    try:
+        tree = yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path} is no YAML: {error}") from None
     if not isinstance(tree, dict):
         raise ValueError(f"{path}: expected a mapping at the top, got {type(tree).__name__}")
     return tree

@@ -73,6 +73,12 @@ def test_records_have_no_defaults():
     assert defaults == []
 
 
+def test_what_is_no_yaml_is_told_by_its_line(tmp_path):
+    (tmp_path / "params.yaml").write_text('one: 1\nsettings: {camera: "_c(\\d+)"}\n')
+    with pytest.raises(ValueError, match=r"(?s)params\.yaml is no YAML: .*unknown escape character 'd'.*line 2"):
+        load(tmp_path / "params.yaml")
+
+
 def test_the_first_absent_key_is_named_with_those_that_are_there():
     tree = {"experiments": {"mdpr": {"seed": 1}, "baseline": {}}}
     assert block(tree, "experiments", "mdpr", "seed") == 1

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pipeline.config import Record
-from pipeline.data.layouts.folders import LITTER, check_parts
+from pipeline.data.layouts.folders import check_parts, is_litter
 from pipeline.data.layouts.identities import draw_train, own_listing, with_queries
 from pipeline.data.listing import Listing
-from pipeline.data.table import FORMATS, NO_CAMERA, Entry
+from pipeline.data.table import FORMATS, NO_CAMERA, DataError, Entry
 
 ADVICE = (
     "Put a folder for each identity there, with its images in it, or set REID_DATA_<NAME IN CAPITALS> to the folder "
     "that holds them (docs/your_data.md)"
 )
+SPLITS = ("train", "test", "val", "query", "gallery")
+"""What folders are called that divide persons and are none."""
 
 
 class Settings(Record):
@@ -46,7 +49,7 @@ def list_images(folder: Path, *, train_share: float, seed: int, camera: str | No
     for path in sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()):
         identity, _, rest = path.partition("/")
         match = pattern.search(rest) if pattern else None
-        if Path(path).name in LITTER:
+        if is_litter(path):
             continue
         if not rest:
             problems.append(f"{path}: in no identity's folder")
@@ -58,6 +61,7 @@ def list_images(folder: Path, *, train_share: float, seed: int, camera: str | No
             found.setdefault(identity, []).append((path, int(match[1]) if match else NO_CAMERA))
     if not found:
         return own_listing(folder, [], problems)
+    _check_persons(folder, found)
     train = draw_train(found, share=train_share, seed=seed)
     entries = [
         Entry(path, person, number, "visible", "train" if identity in train else "test")
@@ -65,6 +69,24 @@ def list_images(folder: Path, *, train_share: float, seed: int, camera: str | No
         for path, number in images
     ]
     return own_listing(folder, with_queries(entries), problems)
+
+
+def _check_persons(folder: Path, found: Mapping[str, Sequence[tuple[str, int]]]) -> None:
+    """Ensures that the first folders can be persons: two or more, and none called like a side of a split."""
+    if splits := [name for name in found if name.lower() in SPLITS]:
+        raise DataError(
+            folder,
+            [
+                f"{name}: a folder for a person was expected, not for a split; give the persons' folders alone, or a "
+                "table of images, which has a column for it (docs/your_data.md)"
+                for name in splits
+            ],
+        )
+    if len(found) == 1:
+        (name,) = found
+        deeper = sorted({path.split("/")[1] for path, _ in found[name] if path.count("/") > 1})
+        hint = f"; if {', '.join(deeper[:3])}{' and so on' * (len(deeper) > 3)} are the persons, give {folder / name}"
+        raise DataError(folder, [f"expected folders for two persons or more, got {name} alone" + hint * bool(deeper)])
 
 
 def _compiled(camera: str | None) -> re.Pattern[str] | None:

@@ -51,6 +51,8 @@ def list_images(folder: Path, *, train_share: float, seed: int) -> Listing:
         table = pd.read_parquet(file) if file.suffix == ".parquet" else pd.read_csv(file)
     except (OSError, ValueError) as error:
         raise DataError(file, [f"no table, truncated or damaged ({error})"]) from None
+    if not isinstance(table.index, pd.RangeIndex):
+        raise DataError(file, ["its rows have more values than its first line has names of columns"])
     if wrong := [*_wrong_columns(table), *_wrong_values(table)]:
         raise DataError(file, wrong)
     roles = table["role"] if "role" in table else _roles(table, train_share, seed)
@@ -66,6 +68,8 @@ def _or(table: pd.DataFrame, name: str, otherwise: int | str) -> pd.Series:
 
 def _wrong_columns(table: pd.DataFrame) -> list[str]:
     known = (*REQUIRED, *OPTIONAL)
+    if len(table.columns) == 1 and (marks := [mark for mark in ";\t|" if mark in str(table.columns[0])]):
+        return [f"its columns are divided by {marks[0]!r}, expected ','"]
     return [f"column {name}: missing" for name in REQUIRED if name not in table] + [
         f"column {name}: unknown (known: {', '.join(known)})" for name in table if name not in known
     ]
@@ -79,10 +83,16 @@ def _wrong_values(table: pd.DataFrame) -> Iterator[str]:
             yield f"column {name}: empty in {empty}"
         elif name in NUMBERS and not pd.api.types.is_integer_dtype(values):
             yield f"column {name}: expected whole numbers, got for example {values.iloc[0]!r}"
+        elif name not in NUMBERS and not pd.api.types.is_string_dtype(values):
+            yield f"column {name}: expected text, got for example {values.iloc[0]!r}"
         elif name == "person_id" and (below := _rows(values < 0)):
             yield f"column person_id: below 0 in {below}; junk has no place in the table"
-    if "path" in table and (outside := _rows(~table["path"].astype(str).map(is_inside))):
-        yield f"column path: leads out of the folder in {outside}"
+    if "path" in table:
+        paths = table["path"].astype(str)
+        outside = ~paths.map(is_inside)
+        if rows := _rows(outside):
+            first = paths[outside].iloc[0]
+            yield f"column path: expected paths from the table's folder on, divided by /, got {first!r} in {rows}"
     if "split" in table and (other := _rows(~table["split"].isin(["train", "test"]))):
         yield f"column split: neither train nor test in {other}"
     if "role" in table and (other := _rows(~table["role"].isin(SPLIT_OF_ROLE))):

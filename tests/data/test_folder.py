@@ -57,7 +57,9 @@ def test_what_is_no_image_of_an_identity_is_named(tmp_path: Path) -> None:
     folder = tiny_sets.people_folder(tmp_path)
     tiny_sets.image(folder / "somebody.jpg")
     (folder / "anna" / "notes.txt").write_text("")
-    (folder / "anna" / "Thumbs.db").write_text("")
+    for litter in ("anna/Thumbs.db", "anna/._door.jpg", ".unpacked.json", "__MACOSX/anna.jpg"):
+        (folder / litter).parent.mkdir(exist_ok=True)
+        (folder / litter).write_text("")
     assert read(folder).problems == [
         "anna/notes.txt: named as none of .jpg, .jpeg, .png, .bmp",
         "somebody.jpg: in no identity's folder",
@@ -95,6 +97,29 @@ def test_a_folder_that_is_not_there_says_what_to_put_there(tmp_path: Path) -> No
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="no images"):
         tabulate(read(tmp_path / "empty"), is_whole=False)
-    tiny_sets.people_folder(tmp_path)
-    with pytest.raises(ValueError, match=r"expected two identities or more, .* got my_people"):
+
+
+def test_a_folder_too_high_is_answered_with_the_right_one(tmp_path: Path) -> None:
+    folder = tiny_sets.people_folder(tmp_path)
+    with pytest.raises(DataError) as error:
         read(tmp_path)
+    (message,) = error.value.problems
+    assert message.startswith(
+        "expected folders for two persons or more, got my_people alone; if 0042, anna, ben and so"
+    )
+    assert message.endswith(f"are the persons, give {folder}")
+    tiny_sets.image(tmp_path / "lonely" / "anna" / "1.jpg")
+    with pytest.raises(DataError, match=r"got anna alone$"):
+        read(tmp_path / "lonely")
+
+
+def test_a_split_is_not_taken_for_two_persons(tmp_path: Path) -> None:
+    for side in ("Train", "test"):
+        tiny_sets.people_folder(tmp_path).rename(tmp_path / side)
+        (tmp_path / "sides").mkdir(exist_ok=True)
+        (tmp_path / side).rename(tmp_path / "sides" / side)
+    with pytest.raises(DataError) as error:
+        read(tmp_path / "sides")
+    assert [line.split(",")[0] for line in error.value.problems] == [
+        f"{side}: a folder for a person was expected" for side in ("Train", "test")
+    ]

@@ -87,7 +87,9 @@ def test_distractors_are_tested(images: pd.DataFrame, tmp_path: Path) -> None:
         ("role", "probe", "column role: none of train, query, gallery in row 1, 2"),
         ("person_id", -1, "column person_id: below 0 in row 1, 2, 3"),
         ("camera_id", 2, "no tested identity can be looked for: that needs two images of it, by two of the cameras 2"),
-        ("path", "../secret.jpg", "column path: leads out of the folder in row 1"),
+        ("path", "../secret.jpg", "column path: expected paths from the table's folder on, divided by /, got '../"),
+        ("path", "photos\\1.jpg", r"got 'photos\\1.jpg' in row 1, 2, 3, 4, 5 and 11 more"),
+        ("path", 17, "column path: expected text, got for example "),
         ("path", "absent.jpg", "absent.jpg: no such file"),
         ("path", "photos/1_1_1.jpg", "photos/1_1_1.jpg: listed twice"),
     ],
@@ -118,6 +120,18 @@ def test_missing_columns_and_a_missing_table_are_named(images: pd.DataFrame, tmp
     with pytest.raises(DataError, match=r"expected images\.parquet or images\.csv in it\. Put images\.csv"):
         list_images(tmp_path, train_share=0.5, seed=1)
     assert problems(images[["path"]], tmp_path) == ["column person_id: missing"]
+
+
+def test_a_table_as_spreadsheets_write_it_is_told_how_columns_are_divided(tmp_path: Path) -> None:
+    (tmp_path / "images.csv").write_text("path;person_id\na.jpg;1\n")
+    with pytest.raises(DataError, match="its columns are divided by ';', expected ','"):
+        list_images(tmp_path, train_share=0.5, seed=1)
+
+
+def test_rows_that_are_longer_than_the_header_are_not_read_one_column_off(tmp_path: Path) -> None:
+    (tmp_path / "images.csv").write_text("path,person_id\na.jpg,1,2\nb.jpg,2,1\n")
+    with pytest.raises(DataError, match="its rows have more values than its first line has names of columns"):
+        list_images(tmp_path, train_share=0.5, seed=1)
 
 
 @pytest.mark.parametrize("content", [b"", b"\x00\x01\x02\n", b'path,person_id\n"a'])

@@ -127,6 +127,17 @@ def test_own_data_lie_under_the_name_of_their_block(project: Path, monkeypatch: 
         prepare("my_people", own.model_copy(update={"published_counts": True}), Path("out"))
 
 
+@pytest.mark.parametrize("top", ["", "people"])
+def test_own_images_may_be_zipped_with_a_folder_around_them_or_without(project: Path, top: str) -> None:
+    own = params(reader="folder", settings={"train_share": 0.5, "seed": 1, "camera": None})
+    place = tiny_sets.people_folder(project / "data" / "raw" / top)
+    (place / "._anna").write_text("")
+    shutil.make_archive(str(project / "data" / "raw" / "my_people"), "zip", place.parent if top else place)
+    shutil.rmtree(place.parent if top else place)
+    table, report = prepare("my_people", own, Path("out"))
+    assert (len(table), report.errors) == (24, [])
+
+
 def test_settings_of_another_reader_are_named() -> None:
     with pytest.raises(ValueError, match=r"prepare\.small\.settings\.version: unknown key \(known: distractors\)"):
         prepare("small", params(settings={"distractors": False, "version": "V1"}), Path("out"))

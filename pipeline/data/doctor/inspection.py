@@ -7,7 +7,7 @@ import io
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from pipeline.data.doctor.findings import Finding
 from pipeline.data.table import FORMATS
@@ -61,7 +61,8 @@ def decode(content: bytes, name: str) -> tuple[Facts, np.ndarray]:
         with Image.open(io.BytesIO(content), formats=KNOWN) as image:
             image.load()
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        text = f"{name}: not a readable image, truncated or damaged ({error})"
+        why = "of no known format" if isinstance(error, UnidentifiedImageError) else error
+        text = f"{name}: not a readable image, truncated or damaged ({why})"
         raise UnusableError(Finding("unreadable", text)) from None
     if image.mode.startswith(DEEP):
         raise UnusableError(Finding("deep", f"{name}: pixels of mode {image.mode}, expected 8 bits per channel"))

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from pipeline.data.doctor.findings import RULES, Finding
-from pipeline.data.table import DISTRACTOR, NO_CAMERA, Counts, DataError
+from pipeline.data.table import DISTRACTOR, NO_CAMERA, SPLIT_OF_ROLE, Counts, DataError
 
 EXAMPLES = 10
 """How many findings of one rule a terminal shows; the file has all of them."""
@@ -127,7 +127,8 @@ def describe(
     published: Counts | None,
 ) -> Report:
     """Returns the report of an image table; ``width`` is 0 where an image could not be read."""
-    sizes = {str(role): _sizes(images) for role, images in table.groupby("role", sort=False)}
+    roles = {str(role): images for role, images in table.groupby("role", sort=False)}
+    sizes = {role: _sizes(roles[role]) for role in dict.fromkeys([*SPLIT_OF_ROLE, *roles]) if role in roles}
     read = table[table["sha256"] != ""]
     spans = [(int(read[side].min()), int(read[side].max())) if len(read) else (0, 0) for side in ("height", "width")]
     order = list(RULES)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from pipeline.data.table import DataError
 
-LITTER = {"Thumbs.db", "desktop.ini", ".DS_Store"}
-"""What systems leave behind in folders; it is passed over."""
+LITTER = {"Thumbs.db", "desktop.ini", "__MACOSX"}
+"""What systems leave behind in folders, beside hidden files."""
 
 MARKET = {"bounding_box_train": "train", "query": "query", "bounding_box_test": "gallery"}
 """The role of each folder in the layout of Market-1501."""
@@ -54,6 +54,11 @@ def matches(
                 )
 
 
+def is_litter(path: str) -> bool:
+    """Returns whether a path is, or lies in, what systems leave behind: it is passed over."""
+    return any(part in LITTER or part.startswith(".") for part in path.split("/"))
+
+
 def files(folder: Path) -> list[str]:
     """Returns the names of what is in a folder, sorted, without litter; none when it is not there."""
-    return sorted(path.name for path in folder.iterdir() if path.name not in LITTER) if folder.is_dir() else []
+    return sorted(path.name for path in folder.iterdir() if not is_litter(path.name)) if folder.is_dir() else []

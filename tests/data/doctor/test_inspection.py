@@ -60,7 +60,8 @@ def test_a_truncated_image_is_unreadable(kind: str, share: float) -> None:
 
 @pytest.mark.parametrize("content", [b"<html>404</html>", b"%!PS-Adobe-3.0 EPSF-3.0\n", b"\xff\xd8\xff", b"\0" * 4096])
 def test_what_is_no_image_is_unreadable_and_nothing_is_run_for_it(content: bytes) -> None:
-    assert finding(content)[0] == "unreadable"
+    rule, text = finding(content)
+    assert (rule, " at 0x" in text) == ("unreadable", False), "the same file gives the same text"
 
 
 def test_more_than_eight_bits_are_not_cut_off_in_silence() -> None:

@@ -63,6 +63,11 @@ def test_the_order_in_which_things_are_found_does_not_matter(table: pd.DataFrame
     assert here == there
 
 
+def test_roles_stand_in_one_order_wherever_their_images_do(table: pd.DataFrame) -> None:
+    turned = describe("small", "d", table[::-1], "", [], published=None)
+    assert list(turned.sizes) == ["train", "query", "gallery"]
+
+
 def test_errors_are_refused_with_the_report_and_warnings_are_not(table: pd.DataFrame) -> None:
     small, empty = Finding("small", "a.jpg: 3x2"), Finding("empty", "b.jpg: an empty file")
     describe("small", "d", table, "abc", [small], published=None).refuse_errors(Path("here"))

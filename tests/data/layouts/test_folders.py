@@ -3,15 +3,20 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.data.layouts.folders import check_parts, files, matches
+from pipeline.data.layouts.folders import check_parts, files, is_litter, matches
 from pipeline.data.table import DataError
 
 
 def test_files_stand_by_name_and_litter_is_passed_over(tmp_path: Path) -> None:
-    for name in ("b.jpg", "a.jpg", "Thumbs.db", ".DS_Store"):
+    for name in ("b.jpg", "a.jpg", "Thumbs.db", ".DS_Store", "._a.jpg"):
         (tmp_path / name).write_bytes(b"")
     assert files(tmp_path) == ["a.jpg", "b.jpg"]
     assert files(tmp_path / "absent") == []
+
+
+def test_litter_is_known_wherever_it_lies() -> None:
+    assert all(map(is_litter, ("a/.DS_Store", "__MACOSX/a/b.jpg", ".unpacked.json", "a/._b.jpg", "a/.b/c.jpg")))
+    assert not any(map(is_litter, ("a/b.jpg", "a.b/c_.jpg")))
 
 
 def test_a_file_of_another_name_is_told_what_was_expected(tmp_path: Path) -> None:
