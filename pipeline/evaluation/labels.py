@@ -76,10 +76,11 @@ class Labels:
         self.num_queries, self.num_gallery = len(query_ids), len(gallery_ids)
         self._cameras, self._rule = (query_cameras, gallery_cameras), rule
         self._own_rows = np.full(self.num_queries, -1) if own_rows is None else np.asarray(own_rows)
-        names, codes = np.unique(gallery_ids, return_inverse=True)
-        self.identities, self.num_identities = codes.astype(np.int32), len(names)
         self._by_identity = np.argsort(gallery_ids, kind="stable")
         ordered = gallery_ids[self._by_identity]
+        numbers = np.cumsum(np.append(False, ordered[1:] != ordered[:-1]), dtype=np.int32)
+        self.identities, self.num_identities = np.empty_like(numbers), int(numbers[-1]) + 1
+        self.identities[self._by_identity] = numbers
         self._first = np.searchsorted(ordered, query_ids, side="left")
         self._num_same = np.searchsorted(ordered, query_ids, side="right") - self._first
         self._set_views()
