@@ -184,6 +184,17 @@ def test_packing_again_decodes_nothing_and_leaves_the_store_as_it_is(
     assert str(report) == str(pack(market, tmp_path / "anew")), "the report is the same, too"
 
 
+def test_a_photo_that_lies_on_its_side_is_named_though_it_was_packed_before(
+    market: Path, tmp_path: Path, pack: Pack
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.effect_noise((16, 32), 50).save(market / GALLERY, exif=exif)
+    for _ in range(2):
+        report = pack(market, tmp_path / "store")
+        assert [finding.text.split(":")[0] for finding in report.findings if finding.rule == "turned"] == [GALLERY]
+
+
 def test_of_a_data_set_that_grew_only_the_new_images_are_decoded(
     market: Path, tmp_path: Path, pack: Pack, decoded: list[str], jpeg: Callable[..., None]
 ) -> None:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from pipeline.data.doctor import rules
 from pipeline.data.doctor.findings import Finding
-from pipeline.data.doctor.inspection import Facts, UnusableError, decode, digest, mislabelled
+from pipeline.data.doctor.inspection import Facts, UnusableError, decode, digest, mislabelled, turned
 from pipeline.data.doctor.report import Report, describe
 from pipeline.data.listing import Listing
 from pipeline.data.progress import in_threads
@@ -90,7 +90,7 @@ def _look(folder: Path, path: str, row: int, keeper: Keeper | None) -> tuple[Fac
         return None, [Finding("unreadable", f"{path}: can't be read ({error.strerror})")]
     except UnusableError as error:
         return None, [error.finding]
-    return facts, mislabelled(path, facts)
+    return facts, [*mislabelled(path, facts), *turned(path, content)]
 
 
 def _table(listing: Listing, facts: list[Facts | None]) -> pd.DataFrame:

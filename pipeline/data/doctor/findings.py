@@ -61,6 +61,11 @@ RULES = {
         False, "images that stand for two identities", "one of the two is wrong, if the makers are not"
     ),
     "copies": Rule(False, "images that are there more than once", "leave one of them, if the data set is your own"),
+    "turned": Rule(
+        False,
+        "photos that are to be shown turned, and are taken as they lie",
+        "turn their pixels, as `exiftran -a` or `mogrify -auto-orient` do",
+    ),
     "small": Rule(False, "images that are small", "they are enlarged many times over: look at them"),
     "counts": Rule(
         True,

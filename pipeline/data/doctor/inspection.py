@@ -18,6 +18,8 @@ SAME = {"MPO": "JPEG"}
 """A JPEG file that has a second picture behind the first, as some cameras write it."""
 DEEP = ("I", "F")
 """How the modes of Pillow begin in which a channel has more than 8 bits: RGB would cut it off."""
+EXIF, ORIENTATION, UPRIGHT = b"Exif\0\0", 0x0112, 1
+"""What a photo's own description begins with, and its entry for the way that the camera was held."""
 
 
 class UnusableError(ValueError):
@@ -81,3 +83,14 @@ def mislabelled(name: str, facts: Facts) -> list[Finding]:
     if FORMATS.get(suffix.lower()) == facts.format:
         return []
     return [Finding("mislabelled", f"{name}: named {suffix} but holds a {facts.format} image")]
+
+
+def turned(name: str, content: bytes) -> list[Finding]:
+    """Returns a finding when a photo says that it is to be shown turned or mirrored, as phones make them."""
+    if EXIF not in content[:4096]:
+        return []
+    with Image.open(io.BytesIO(content), formats=KNOWN) as image:
+        orientation = image.getexif().get(ORIENTATION, UPRIGHT)
+    if orientation == UPRIGHT:
+        return []
+    return [Finding("turned", f"{name}: its EXIF orientation is {orientation}, expected {UPRIGHT} or none")]

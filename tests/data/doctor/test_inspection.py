@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.data.doctor.inspection import UnusableError, decode, digest, mislabelled
+from pipeline.data.doctor.inspection import UnusableError, decode, digest, mislabelled, turned
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (32, 16, 3), dtype=np.uint8)
 
@@ -84,3 +84,17 @@ def test_a_name_is_held_against_the_content(kind: str, name: str, is_right: bool
     facts, _ = decode(stored(Image.fromarray(PIXELS), kind), name)
     expected = [] if is_right else [f"{name}: named {name[-4:]} but holds a {kind} image"]
     assert [one.text for one in mislabelled(name, facts)] == expected
+
+
+@pytest.mark.parametrize(("orientation", "is_right"), [(None, True), (1, True), (3, False), (6, False)])
+def test_a_photo_that_lies_on_its_side_is_named_and_its_pixels_stay_as_they_lie(
+    orientation: int | None, is_right: bool
+) -> None:
+    exif = Image.Exif()
+    exif[0x010F] = "a maker"
+    if orientation:
+        exif[0x0112] = orientation
+    content = stored(Image.fromarray(PIXELS), "JPEG", exif=exif)
+    expected = [] if is_right else [f"a.jpg: its EXIF orientation is {orientation}, expected 1 or none"]
+    assert [one.text for one in turned("a.jpg", content)] == expected
+    assert decode(content, "a.jpg")[0].pixels == decode(stored(Image.fromarray(PIXELS), "JPEG"), "a.jpg")[0].pixels
