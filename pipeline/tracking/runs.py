@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.provenance import git_commit
-from pipeline.tracking import lineage, spool
+from pipeline.tracking import lineage, spool, usage
 from pipeline.tracking.metrics import MetricsWriter
 
 log = logging.getLogger(__name__)
@@ -104,7 +104,8 @@ def stage_run(
 
     ``params`` may be nested; they are written once, flattened to dotted names. ``inputs`` are the data the
     stage reads, relative to the project's root; they are recorded with their DVC hashes. An exception in the
-    block marks the run as failed and goes on.
+    block marks the run as failed and goes on. What the stage cost becomes metrics of the run and, where it ended
+    well, a file in ``usage_folder``.
     """
     if os.environ.get("REID_TRACKING") == "off":
         yield StageRun()
@@ -125,7 +126,7 @@ def stage_run(
             },
         }
     )
-    status = "FAILED"
+    status, watch = "FAILED", usage.Watch()
     try:
         yield run
         status = "FINISHED"
@@ -133,6 +134,11 @@ def stage_run(
         status = "KILLED"
         raise
     finally:
+        cost = watch.stop()
+        run.log_metrics({f"stage/{key}": value for key, value in cost.items()})
+        if status == "FINISHED":
+            processors = os.cpu_count() or 1
+            usage.write(usage_folder(), usage.Usage(stage, name, **cost, processors=processors, commit=git_commit()))
         run._say({"event": "end", "status": status})
         if held is not None:
             spool.release(held)
@@ -153,6 +159,11 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 def tracking_folder() -> Path:
     """Returns where spools lie: ``.runs/tracking`` in the project's root (DVC's, when DVC runs the stage)."""
     return Path(os.environ.get("DVC_ROOT") or Path.cwd()).absolute() / ".runs" / "tracking"
+
+
+def usage_folder() -> Path:
+    """Returns where the last usage of each stage lies."""
+    return tracking_folder().with_name("usage")
 
 
 def _open(stage: str) -> tuple[StageRun, spool.Held | None]:
