@@ -74,9 +74,16 @@ def grid_table(found: Filled) -> Table:
         notes.append(f"mAP over {grid.base}: mean difference in points over the seeds that both have, paired by seed.")
     if place.note:
         notes.append(place.note)
-    title = f"{grid.title}: {title_of(place)}"
+    title = ", ".join(part for part in (grid.title, place.variant) if part)
     columns = "l" * (len(grid.switches) + 2) + "r" * 7
-    table = Table(title, (*header, "published rank-1", "published mAP"), columns, [rows], notes, sources.texts)
+    table = Table(
+        f"{title}: {title_of(place)}",
+        (*header, "published rank-1", "published mAP"),
+        columns,
+        [rows],
+        notes,
+        sources.texts,
+    )
     return drop_empty_columns(table)
 
 

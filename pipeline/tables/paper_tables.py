@@ -38,42 +38,42 @@ COLUMNS = (
 """Numbers in percent; ``low`` and ``high`` bound the 95 % interval of a mean over seeds."""
 
 
-def write_papers(papers: Papers, results: Iterable[Result], published: list[Published], folder: Path) -> list[Path]:
-    """Ensures that ``folder`` holds NAME.md, NAME.tex and NAME.csv for each paper, and returns their paths."""
+def write_papers(papers: Papers, results: Iterable[Result], published: list[Published], folder: Path) -> None:
+    """Ensures that ``folder`` holds NAME.md, NAME.tex and NAME.csv for each paper."""
     folder.mkdir(parents=True, exist_ok=True)
-    every, written = list(results), []
+    every = list(results)
     for name, paper in papers.papers.items():
-        compared = [compare(table, every, published) for table in paper.comparisons]
-        filled = [fill(grid, place, every, published) for grid in paper.grids for place in grid.places]
-        files = [folder / f"{name}.{form}" for form in ("md", "tex", "csv")]
-        files[0].write_text(_markdown(paper, compared, filled, papers.tolerance))
-        files[1].write_text(to_latex(_tables(compared, filled, papers.tolerance)))
+        compared, filled = _numbers(paper, every, published)
+        comparisons, ablations = _comparisons(compared, papers.tolerance), [grid_table(grid) for grid in filled]
+        notes = "".join(f"{note}  \n" for note in paper.notes)
+        parts = [
+            f"# {paper.title}",
+            notes,
+            "## Comparison",
+            to_markdown(comparisons),
+            "## Ablation",
+            to_markdown(ablations),
+        ]
+        (folder / f"{name}.md").write_text("\n\n".join(part.rstrip("\n") for part in parts) + "\n")
+        (folder / f"{name}.tex").write_text(to_latex([*comparisons, *ablations]))
         rows = [row for found in compared for row in _compared_rows(found, papers.tolerance)]
-        _write_csv([*rows, *(row for found in filled for row in _filled_rows(found))], files[2])
-        written += files
-    return written
+        _write_csv([*rows, *(row for found in filled for row in _filled_rows(found))], folder / f"{name}.csv")
 
 
 def tables_of(paper: Paper, results: Iterable[Result], published: list[Published], tolerance: float) -> list[Table]:
     """Returns the tables of one paper: its comparisons, what our seeds say about each, its ablations."""
-    every = list(results)
-    compared = [compare(table, every, published) for table in paper.comparisons]
-    filled = [fill(grid, place, every, published) for grid in paper.grids for place in grid.places]
-    return _tables(compared, filled, tolerance)
+    compared, filled = _numbers(paper, list(results), published)
+    return [*_comparisons(compared, tolerance), *map(grid_table, filled)]
 
 
-def _markdown(paper: Paper, compared: list[Compared], filled: list[Filled], tolerance: float) -> str:
-    comparisons = to_markdown(_tables(compared, [], tolerance))
-    grids = to_markdown(_tables([], filled, tolerance))
-    notes = "".join(f"{note}  \n" for note in paper.notes)
-    return f"# {paper.title}\n\n{notes}\n## Comparison\n\n{comparisons}\n## Ablation\n\n{grids}"
+def _numbers(paper: Paper, results: list[Result], published: list[Published]) -> tuple[list[Compared], list[Filled]]:
+    compared = [compare(table, results, published) for table in paper.comparisons]
+    return compared, [fill(grid, place, results, published) for grid in paper.grids for place in grid.places]
 
 
-def _tables(compared: list[Compared], filled: list[Filled], tolerance: float) -> list[Table]:
-    tables: list[Table | None] = []
-    for found in compared:
-        tables += [comparison_table(found), seeds_table(found, tolerance)]
-    return [table for table in [*tables, *map(grid_table, filled)] if table is not None]
+def _comparisons(compared: list[Compared], tolerance: float) -> list[Table]:
+    tables = [table for found in compared for table in (comparison_table(found), seeds_table(found, tolerance))]
+    return [table for table in tables if table is not None]
 
 
 def _compared_rows(found: Compared, tolerance: float) -> Iterator[dict[str, object]]:

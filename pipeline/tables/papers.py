@@ -59,8 +59,12 @@ class Comparison(Place):
 
 
 class GridPlace(Place):
-    """Whose numbers fill the rows of a grid: by row, our experiment, and the published method."""
+    """Whose numbers fill the rows of a grid: by row, our experiment, and the published method.
 
+    ``variant`` tells apart two places of one data set and protocol.
+    """
+
+    variant: str = ""
     experiments: dict[str, str] = {}
     published: dict[str, str] = {}
 
