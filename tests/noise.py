@@ -37,6 +37,7 @@ BASELINE = {
         "pad": 2,
         "flip": 0.5,
         "jitter": None,
+        "single_channel": 0.0,
         "grayscale": 0.0,
         "erasing": {"probability": 0.5, "area": [0.02, 0.33], "aspect": [0.3, 3.3]},
         "patch": None,

@@ -60,16 +60,17 @@ class AugmentationParams(Record):
     pad: Annotated[int, Field(ge=0)]
     flip: Probability
     jitter: ColourJitter | None
+    single_channel: Probability
     grayscale: Probability
     erasing: Erasing | None
     patch: RandomPatch | None
 
 
 class Augmentation:
-    """Augments groups: pad and crop, flip, colour jitter, grayscale, erasing, random patch, in this order.
+    """Augments groups: crop, flip, colour jitter, single channel, grayscale, erasing, random patch, in this order.
 
-    ``pad`` is in pixels (zeros all round, then a crop of the old size), ``flip`` and ``grayscale`` are
-    probabilities. Every step draws from its own stream of ``uniform``, so switching one off leaves the
+    ``pad`` is in pixels (zeros all round, then a crop of the old size), ``flip``, ``single_channel`` and ``grayscale``
+    are probabilities. Every step draws from its own stream of ``uniform``, so switching one off leaves the
     others' numbers as they were. Cropping and flipping work on uint8, the rest on floats of 0..255.
     """
 
@@ -80,6 +81,7 @@ class Augmentation:
         pad: int,
         flip: float,
         jitter: ColourJitter | None,
+        single_channel: float,
         grayscale: float,
         erasing: Erasing | None,
         patch: RandomPatch | None,
@@ -88,6 +90,7 @@ class Augmentation:
         self.pad = pad
         self.flip = flip
         self.jitter = jitter
+        self.single_channel = single_channel
         self.grayscale = grayscale
         self.erasing = erasing
         self.patch = patch
@@ -109,6 +112,8 @@ class Augmentation:
         images = images.to(dtype)
         if self.jitter:
             images = jitter(images, self.jitter, draw("jitter", 5))
+        if self.single_channel:
+            images = repeat_channel(images, self.single_channel, draw("single_channel", 2))
         if self.grayscale:
             images = torch.where(_chosen(draw("grayscale", 1), self.grayscale), _luminance(images), images)
         if self.erasing:
@@ -191,6 +196,17 @@ def jitter(images: Tensor, params: ColourJitter, draws: Tensor) -> Tensor:
     if params.hue:
         changed = _turn_hue(changed, (params.hue * (2 * draws[:, 4] - 1)).to(images.dtype).view(-1, 1, 1))
     return torch.where(chosen, changed, images)
+
+
+def repeat_channel(images: Tensor, probability: float, draws: Tensor) -> Tensor:
+    """Returns ``images``, some with one of their colours in all three channels, each colour as likely.
+
+    ``draws`` is ``[B, 2]`` (whether, which). An infrared image, whose channels are equal, stays as it is.
+
+    Source: Ye et al., "Channel Augmented Joint Learning for Visible-Infrared Recognition", ICCV 2021.
+    """
+    chosen = (draws[:, 1] * 3).long().view(-1, 1, 1, 1).expand(-1, 1, *images.shape[2:])
+    return torch.where(_chosen(draws[:, :1], probability), images.gather(1, chosen), images)
 
 
 def _chosen(draws: Tensor, probability: float) -> Tensor:

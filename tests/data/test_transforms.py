@@ -22,11 +22,20 @@ from pipeline.data.transforms import (
     normalize,
 )
 
-NOTHING: dict[str, Any] = {"pad": 0, "flip": 0.0, "jitter": None, "grayscale": 0.0, "erasing": None, "patch": None}
+NOTHING: dict[str, Any] = {
+    "pad": 0,
+    "flip": 0.0,
+    "jitter": None,
+    "single_channel": 0.0,
+    "grayscale": 0.0,
+    "erasing": None,
+    "patch": None,
+}
 ERASING = Erasing(probability=0.5, area=(0.02, 0.33), aspect=(0.3, 3.3))
 PATCH = RandomPatch(probability=0.5, area=(0.01, 0.5), aspect=(0.1, 10.0), flip=0.5)
 JITTER = ColourJitter(probability=0.5, brightness=0.2, contrast=0.2, saturation=0.2, hue=0.1)
-ALL_BUT_PATCH = NOTHING | {"pad": 4, "flip": 0.5, "jitter": JITTER, "grayscale": 0.2, "erasing": ERASING}
+ALL_BUT_PATCH = NOTHING | {"pad": 4, "flip": 0.5, "jitter": JITTER, "single_channel": 0.2, "grayscale": 0.2}
+ALL_BUT_PATCH |= {"erasing": ERASING}
 
 
 def noise(size: int, height: int = 32, width: int = 16) -> Tensor:
@@ -198,6 +207,17 @@ def test_gray_images_have_three_equal_channels() -> None:
     assert torch.equal(gray[~equal], images[~equal].double())
 
 
+def test_each_colour_stands_for_all_three_as_often_and_infrared_images_stay() -> None:
+    images = noise(900, 4, 4)
+    found = augment(images, single_channel=0.5)
+    counts = [(found == images[:, [colour]].double()).flatten(1).all(dim=1).sum() for colour in range(3)]
+    assert all(110 < count < 190 for count in counts)
+    others = (found != found[:, :1]).flatten(1).any(dim=1)
+    assert torch.equal(found[others], images[others].double())
+    infrared = images[:, :1].expand(-1, 3, -1, -1)
+    assert torch.equal(augment(infrared, single_channel=1.0), infrared.double())
+
+
 def test_normalising_is_imagenets() -> None:
     images = noise(2)
     theirs = reference.normalize(images.double() / 255, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
@@ -210,6 +230,7 @@ def test_the_parameters_of_a_run_are_the_keywords_of_the_augmentation() -> None:
         "pad": 4,
         "flip": 0.5,
         "jitter": None,
+        "single_channel": 0,
         "grayscale": 0,
         "erasing": {"probability": 0.5, "area": [0.02, 0.33], "aspect": [0.3, 3.3]},
         "patch": {"probability": 0.5, "area": [0.01, 0.5], "aspect": [0.1, 10], "flip": 0.5},

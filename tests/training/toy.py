@@ -70,7 +70,7 @@ def make_trainer(
     dtype = torch.float64 if precision == "float64" else torch.float32
     method = (method or Toy(num_classes=6, groups=groups, seed=3)).to(dtype)
     augmentation = Augmentation(
-        seed=1, pad=2, flip=0.5, jitter=None, grayscale=0.0,
+        seed=1, pad=2, flip=0.5, jitter=None, single_channel=0.0, grayscale=0.0,
         patch=RandomPatch(probability=0.5, area=(0.01, 0.5), aspect=(0.1, 10.0), flip=0.5),
         erasing=Erasing(probability=0.5, area=(0.02, 0.33), aspect=(0.3, 3.3)),
     )  # fmt: skip
