@@ -3,6 +3,7 @@
 import argparse
 import shutil
 from pathlib import Path
+from typing import Any
 
 from stages.mistakes import told_plainly
 
@@ -18,16 +19,22 @@ def main() -> None:
 
 def run(name: str) -> None:
     """Trains an experiment and publishes its last checkpoint."""
-    from pipeline.config import block, load, parse, seeded_block
+    from pipeline.config import load, seeded_block
+
+    tree = load()
+    train_as(name, seeded_block(tree, "experiments", name), seeded_block(tree, "resources", name))
+
+
+def train_as(name: str, params: dict[str, Any], resources_block: Any) -> None:
+    """Trains an experiment's block under a name and publishes its last checkpoint."""
+    from pipeline.config import block, parse
     from pipeline.jobs.resources import ResourcesParams
     from pipeline.methods.registry import find
     from pipeline.tracking.runs import stage_run
     from pipeline.training.checkpoint import alone
     from pipeline.training.experiment import describe, publish
 
-    tree = load()
-    params = seeded_block(tree, "experiments", name)
-    resources = parse(ResourcesParams, seeded_block(tree, "resources", name), f"resources.{name}")
+    resources = parse(ResourcesParams, resources_block, f"resources.{name}")
     data = Path("data/prepared") / block(params, "data")
     job = describe(name, params, find(block(params, "method")), data, Path(".runs"))
     with alone(job.run_folder), stage_run(stage="train", name=name, params=params, inputs=[data]) as tracked:

@@ -57,11 +57,12 @@ class Team:
 
 
 @contextmanager
-def connected(params: ResourcesParams, groups: int) -> Iterator[Team]:
+def connected(params: ResourcesParams, groups: int, *, shows_output: bool = True) -> Iterator[Team]:
     """Joins the cluster of ``RAY_ADDRESS``, or starts a local instance and ends it, and yields the team for a job.
 
     A local instance has its dashboard on loopback, since Ray Train asks it whether its controller still lives; it may
-    start more workers than there are cores, which then take turns.
+    start more workers than there are cores, which then take turns. ``shows_output``: whether what workers print is
+    shown here.
 
     Raises:
         ValueError: when a joined cluster can never hold the workers.
@@ -73,7 +74,7 @@ def connected(params: ResourcesParams, groups: int) -> Iterator[Team]:
     address = os.environ.get("RAY_ADDRESS")
     started = not ray.is_initialized()
     if started and address:
-        ray.init(address=address, logging_level=logging.WARNING)
+        ray.init(address=address, logging_level=logging.WARNING, log_to_driver=shows_output)
     elif started:
         asked = groups if params.workers == "auto" else params.workers
         ray.init(
@@ -83,6 +84,7 @@ def connected(params: ResourcesParams, groups: int) -> Iterator[Team]:
             dashboard_host="127.0.0.1",
             include_dashboard=True,
             logging_level=logging.WARNING,
+            log_to_driver=shows_output,
         )
     try:
         yield choose_team(params, groups, ray.cluster_resources())

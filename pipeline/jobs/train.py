@@ -99,11 +99,12 @@ def _fit(
 
 
 def _work(config: dict[str, Any]) -> list[dict[str, float]]:
-    """Runs in each worker. In local mode Ray calls no callbacks, so there they are called here."""
+    """Runs in each worker. In local mode Ray calls no callbacks, and refuses reports within a search: they go here."""
     logging.getLogger().setLevel(logging.WARNING)  # else Ray repeats each report, by a logger outside ray.train
 
     def report(metrics: dict[str, float]) -> None:
-        ray.train.report(metrics)
+        if not config["callbacks"]:
+            ray.train.report(metrics)
         for callback in config["callbacks"]:
             callback.after_report(None, [metrics], None)
 

@@ -12,6 +12,7 @@ import os
 import shutil
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ class Child:
         self.sample_at = 0.0
         self._offset = 0
 
-    def forward(self, store: Store, parent: str) -> None:
+    def forward(self, store: Store, parent_of: Callable[[dict[str, Any]], str]) -> None:
         """Takes what is new to the store; what fails on the way is taken again next time."""
         if self.end:
             return
@@ -64,6 +65,7 @@ class Child:
         if self.start and self.run is None:
             name = " ".join(filter(None, [self.start["stage"], self.start["name"]]))
             tags, start = self.start["tags"], self.start["time"]
+            parent = parent_of(self.start)
             self.run = store.run("spool", self.path.stem, name=name, start=start, tags=tags, parent=parent)
             self._tell(self.run)
         if self.run:
@@ -94,8 +96,12 @@ class Pipeline:
         self.is_over = False
 
     def look(self) -> None:
-        """Finds new spools, and whether the pipeline is over: its process gone, and no stage of it alive."""
-        for path in sorted(self.folder.glob("*.jsonl"), key=lambda path: path.stat().st_mtime_ns):
+        """Finds new spools, and whether the pipeline is over: its process gone, and no stage of it alive.
+
+        Trials come after the stages that they lie in, so that these have a run by then.
+        """
+        found = self.folder.glob("*.jsonl")
+        for path in sorted(found, key=lambda path: (path.stem.startswith("trial-"), path.stat().st_mtime_ns)):
             if path.stem not in self.children:
                 self.children[path.stem] = Child(path)
         self.is_over = not lineage.is_running(self.header["process"]) and not self._living()
@@ -106,7 +112,7 @@ class Pipeline:
             self.store = self.store or Store(self.header["uri"], self.header["experiment"])
             self.run = self.run or self._start(self.store)
             for child in self.children.values():
-                child.forward(self.store, self.run)
+                child.forward(self.store, self._parent_of)
             if self.is_over:
                 self._end(self.store, self.run)
         if self.is_over:
@@ -129,6 +135,13 @@ class Pipeline:
                 with contextlib.suppress(OSError):  # a full disk costs a sample, not the recorder
                     spool.append(child.path, event)
 
+    def _parent_of(self, start: dict[str, Any]) -> str:
+        """Returns the run that a run with this first event belongs to: a stage's for a trial, else the pipeline's."""
+        stage = self.children.get(start.get("within") or "")
+        parent = stage.run if stage else self.run
+        assert parent is not None, "runs are made from the outside in"
+        return parent
+
     def _living(self) -> list[Child]:
         return [child for child in self.children.values() if not child.end and spool.is_held(child.path)]
 
@@ -145,7 +158,8 @@ class Pipeline:
             if child.run and child.end["status"] == "FINISHED" and (stage := child.start["tags"]["dvc.stage"]):
                 outs = lineage.dvc_outs(root, stage)
                 store.tag(child.run, {f"dvc.out.{out}": md5 for out, md5 in outs.items()})
-        bad = [child.end["status"] for child in self.children.values() if child.end["status"] != "FINISHED"]
+        stages = [child for child in self.children.values() if not child.start.get("within")]
+        bad = [child.end["status"] for child in stages if child.end["status"] != "FINISHED"]
         end = max(child.end["time"] for child in self.children.values())
         store.end(run, bad[0] if bad else "FINISHED", end)
 

@@ -17,7 +17,7 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pipeline.provenance import git_commit
 from pipeline.tracking import lineage, spool, usage
@@ -87,6 +87,19 @@ class StageRun:
             }
         )
 
+    def begin_trial(self, *, name: str, params: Mapping[str, Any]) -> TrialRun:
+        """Returns a new run within this one, for one of many trainings that are to be compared by ``params``."""
+        if self._path is None:
+            return TrialRun()
+        path = self._path.with_name(f"trial-{uuid.uuid4().hex[:12]}.jsonl")
+        try:
+            run = TrialRun(path, spool.create(path))
+        except OSError as error:
+            log.warning("no tracking of %s: %s", name, error)
+            return TrialRun()
+        run._say(_start("trial", name, params, (), within=self._path.stem))
+        return run
+
     def _say(self, event: dict[str, Any]) -> None:
         if self._path is None:
             return
@@ -94,6 +107,20 @@ class StageRun:
             spool.append(self._path, {"time": time.time(), **event})
         except OSError as error:
             log.warning("tracking lost %s: %s", event["event"], error)
+
+
+class TrialRun(StageRun):
+    """A run within a stage's run; it lasts until it is ended, or its process is gone."""
+
+    def __init__(self, path: Path | None = None, held: spool.Held | None = None):
+        super().__init__(path)
+        self._held = held
+
+    def end(self, status: Literal["FINISHED", "FAILED"]) -> None:
+        """Says how the trial ended; nothing is said of it afterwards."""
+        self._say({"event": "end", "status": status})
+        if self._held is not None:
+            spool.release(self._held)
 
 
 @contextmanager
@@ -111,21 +138,7 @@ def stage_run(
         yield StageRun()
         return
     run, held = _open(stage)
-    run._say(
-        {
-            "event": "start",
-            "stage": stage,
-            "name": name,
-            "params": flatten(params),
-            "inputs": [_data_set(path) for path in inputs],
-            "tags": {
-                "stage": stage,
-                "dvc.stage": os.environ.get("DVC_STAGE", ""),
-                "command": " ".join(sys.orig_argv[1:]),
-                "git.commit": git_commit(),
-            },
-        }
-    )
+    run._say(_start(stage, name, params, inputs))
     status, watch = "FAILED", usage.Watch()
     try:
         yield run
@@ -190,6 +203,26 @@ def _open(stage: str) -> tuple[StageRun, spool.Held | None]:
         log.warning("no tracking of this stage: %s", error)
         return StageRun(), None
     return StageRun(path), held
+
+
+def _start(
+    stage: str, name: str, params: Mapping[str, Any], inputs: Sequence[Path | str], within: str | None = None
+) -> dict[str, Any]:
+    """Returns the first event of a run; ``within`` is the key of the run that it lies in, None for the pipeline's."""
+    return {
+        "event": "start",
+        "stage": stage,
+        "name": name,
+        "params": flatten(params),
+        "inputs": [_data_set(path) for path in inputs],
+        "within": within,
+        "tags": {
+            "stage": stage,
+            "dvc.stage": "" if within else os.environ.get("DVC_STAGE", ""),
+            "command": " ".join(sys.orig_argv[1:]),
+            "git.commit": git_commit(),
+        },
+    }
 
 
 def start_recorder(folder: Path) -> subprocess.Popen[bytes]:

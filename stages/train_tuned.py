@@ -1,0 +1,32 @@
+"""``python -m stages.train_tuned SEARCH``: what a search found, in full -> ``artifacts/train/SEARCH_tuned``."""
+
+import argparse
+from pathlib import Path
+
+from stages.mistakes import told_plainly
+from stages.train import train_as
+
+
+def main() -> None:
+    """Trains, in full, what the search named on the command line has found."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("name", help="a block of `tune` in params.yaml")
+    given = parser.parse_args()
+    with told_plainly():
+        run(given.name)
+
+
+def run(name: str) -> None:
+    """Lays best.yaml over the experiment's block, and trains that."""
+    from pipeline.config import block, load
+    from pipeline.tuning.overlay import overlaid
+
+    tree = load()
+    experiment = block(tree, "tune", name, "experiment")
+    best = Path("artifacts/tune") / name / "best.yaml"
+    params = overlaid(block(tree, "experiments", experiment), load(best), str(best))
+    train_as(f"{name}_tuned", params, block(tree, "resources", experiment))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,52 @@
+"""``python -m stages.tune SEARCH``: packed images -> ``artifacts/tune/SEARCH`` (best.yaml, trials, summary)."""
+
+import argparse
+import shutil
+from pathlib import Path
+
+from stages.mistakes import told_plainly
+
+
+def main() -> None:
+    """Runs the search named on the command line, or goes on where it was stopped."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("name", help="a block of `tune` in params.yaml")
+    given = parser.parse_args()
+    with told_plainly():
+        run(given.name)
+
+
+def run(name: str) -> None:
+    """Searches for better values of an experiment, and writes those of the best trial."""
+    from pipeline.config import block, load, parse
+    from pipeline.jobs.resources import ResourcesParams
+    from pipeline.methods.registry import find
+    from pipeline.tracking.runs import stage_run
+    from pipeline.training.checkpoint import alone
+    from pipeline.tuning.plan import make_plan
+    from pipeline.tuning.space import TuneParams
+
+    tree = load()
+    params = parse(TuneParams, block(tree, "tune", name), f"tune.{name}")
+    experiment = block(tree, "experiments", params.experiment)
+    resources = parse(ResourcesParams, block(tree, "resources", "tune"), "resources.tune")
+    data = Path("data/prepared") / block(experiment, "data")
+    plan = make_plan(name, params, experiment, find(block(experiment, "method")), data, Path(".runs"))
+    with (
+        alone(plan.folder),
+        stage_run(stage="tune", name=name, params=params.model_dump(), inputs=[data]) as tracked,
+    ):
+        from pipeline.jobs.tune import search
+
+        outcome = search(plan, resources, tracked)
+        out = Path("artifacts/tune") / name
+        outcome.write(out)
+        tracked.log_metrics({"trials": len(outcome.trials), plan.criterion: outcome.best.score, "gain": outcome.gain})
+        for file in sorted(out.iterdir()):
+            tracked.log_artifact(file)
+        shutil.rmtree(plan.folder)
+    print(outcome.report())
+
+
+if __name__ == "__main__":
+    main()
