@@ -34,6 +34,11 @@ class Filled:
     place: GridPlace
     rows: list[GridRow]
 
+    @property
+    def title(self) -> str:
+        """What is varied, and which variant of it."""
+        return f"{self.grid.title}, {self.place.variant}" if self.place.variant else self.grid.title
+
 
 def fill(grid: Grid, place: GridPlace, results: Iterable[Result], published: list[Published]) -> Filled:
     """Returns the grid with all that is known at ``place``.
@@ -74,10 +79,9 @@ def grid_table(found: Filled) -> Table:
         notes.append(f"mAP over {grid.base}: mean difference in points over the seeds that both have, paired by seed.")
     if place.note:
         notes.append(place.note)
-    title = ", ".join(part for part in (grid.title, place.variant) if part)
     columns = "l" * (len(grid.switches) + 2) + "r" * 7
     table = Table(
-        f"{title}: {title_of(place)}",
+        f"{found.title}: {title_of(place)}",
         (*header, "published rank-1", "published mAP"),
         columns,
         [rows],

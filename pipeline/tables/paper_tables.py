@@ -21,6 +21,8 @@ COLUMNS = (
     "generated",
     "row",
     "origin",
+    "training",
+    "venue",
     "experiment",
     "metric",
     "value",
@@ -29,6 +31,7 @@ COLUMNS = (
     "high",
     "seeds",
     "source",
+    "note",
     "published",
     "verdict",
     "difference",
@@ -86,15 +89,16 @@ def _compared_rows(found: Compared, tolerance: float) -> Iterator[dict[str, obje
 def _filled_rows(found: Filled) -> Iterator[dict[str, object]]:
     for row in found.rows:
         if row.ours:
-            yield from _measured_rows(found.grid.title, found.place, row.name, row.ours, tolerance=0.0)
+            yield from _measured_rows(found.title, found.place, row.name, row.ours, tolerance=0.0)
         if row.quoted:
-            yield from _quoted_rows(found.grid.title, found.place, row.name, row.quoted)
+            yield from _quoted_rows(found.title, found.place, row.name, row.quoted)
 
 
 def _quoted_rows(table: str, place: Place, name: str, row: Quoted) -> Iterator[dict[str, object]]:
+    known = {"origin": "published", "training": row.supervision, "venue": row.venue, "note": "; ".join(row.notes)}
     for metric, value in row.metrics.items():
         numbers = {"metric": metric, "value": value, "source": row.sources[metric]}
-        yield {**_at(table, place, name), "origin": "published", **numbers}
+        yield {**_at(table, place, name), **known, **numbers}
 
 
 def _measured_rows(table: str, place: Place, name: str, row: Measured, tolerance: float) -> Iterator[dict[str, object]]:
@@ -110,7 +114,7 @@ def _measured_rows(table: str, place: Place, name: str, row: Measured, tolerance
             judged = {"verdict": verdict.word, "difference": verdict.difference, "covered": covered}
             judged = {**judged, "published": row.quoted.metrics[metric]}
         numbers = {"metric": metric, "value": found.mean, "std": found.std, "low": found.low, "high": found.high}
-        yield {**ours, **numbers, **judged, "recipe": in_words(row.recipe)}
+        yield {**ours, **numbers, **judged, "training": row.recipe.supervision, "recipe": in_words(row.recipe)}
 
 
 def _at(table: str, place: Place, row: str) -> dict[str, object]:

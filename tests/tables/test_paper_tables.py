@@ -48,6 +48,12 @@ def test_the_csv_shows_what_was_not_run_and_who_published_what(folder):
     (row,) = rows_of(folder / "smmd.csv", row="SMMD", metric="mAP", table="comparison")
     assert (row["value"], row["origin"]) == ("60.2", "published")
     assert "ecnu.edu.cn" in row["source"]
+    assert row["note"].startswith("search mode not printed")
+
+
+def test_published_rows_of_one_name_are_told_apart_by_how_they_were_trained(folder):
+    rows = rows_of(folder / "mskd.csv", data="market1501", row="MMCL", metric="mAP", origin="published")
+    assert {row["training"]: row["value"] for row in rows} == {"adapted from dukemtmc": "60.4", "unsupervised": "45.5"}
 
 
 def test_generated_rows_have_no_verdict(folder):
