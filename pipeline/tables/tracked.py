@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pipeline.evaluation.stamp import METRICS, Result, read_result
 from pipeline.tables.results import REFERENCES, protocol_name
+from pipeline.tracking.lineage import dvc_hash
 from pipeline.tracking.lookup import Recorded
 
 STAGES = ("evaluate", "references")
@@ -18,8 +18,8 @@ def find_disagreements(
 ) -> Iterator[str]:
     """Yields in words every number of ``table`` that is not in ``files``, or not in the run that made the file.
 
-    ``files`` are ``metrics.json`` files below ``scores``. Their run is the newest one whose DVC hash they have; for
-    stages that were run without DVC, the newest one of their name.
+    ``files`` are ``metrics.json`` files below ``scores``, both relative to the project. The run of one is that which
+    made what DVC says is there; for stages that were run without DVC, the newest one of its name.
     """
     sources = {_key(result): (file, result) for file, result in ((file, read_result(file)) for file in files)}
     for result in table:
@@ -45,8 +45,8 @@ def find_run(file: Path, scores: Path, runs: Sequence[Recorded]) -> Recorded | N
     reference, _, data = name.partition("@")
     wanted = f"references {data}" if reference in REFERENCES else f"evaluate {name}"
     named = [run for run in runs if run.name == wanted]
-    md5 = hashlib.md5(file.read_bytes(), usedforsecurity=False).hexdigest()
-    made = [run for run in named if run.outs.get(file.as_posix()) == md5]
+    out = dvc_hash(Path.cwd(), file.as_posix())
+    made = [run for run in named if out in run.outs.values()]
     return next(iter([*made, *named]), None)
 
 

@@ -1,4 +1,4 @@
-import hashlib
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +10,7 @@ from pipeline.tracking.lookup import Recorded
 @pytest.fixture
 def scores(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    return tmp_path / "artifacts" / "evaluate"
+    return Path("artifacts/evaluate")
 
 
 def disagreements(scores, table, runs):
@@ -50,11 +50,11 @@ def test_a_table_without_its_metrics_file_or_its_run_is_not_confirmed(scores, ma
 
 def test_the_run_that_made_the_file_answers_even_if_a_newer_one_scored_otherwise(scores, make_result):
     result = make_result("mdpr", 0.5)
-    file = scores / "mdpr" / "metrics.json"
-    write_result(file, result)
-    made = {file.as_posix(): hashlib.md5(file.read_bytes(), usedforsecurity=False).hexdigest()}
-    newer = Recorded("evaluate mdpr", make_result("mdpr", 0.7).metrics, {file.as_posix(): "f00"})
-    assert disagreements(scores, [result], [newer, Recorded("evaluate mdpr", result.metrics, made)]) == []
+    write_result(scores / "mdpr" / "metrics.json", result)
+    Path("dvc.lock").write_text("stages: {evaluate_mdpr: {outs: [{path: artifacts/evaluate/mdpr, md5: abc.dir}]}}")
+    made = Recorded("evaluate mdpr", result.metrics, {"artifacts/evaluate/mdpr": "abc.dir"})
+    newer = Recorded("evaluate mdpr", make_result("mdpr", 0.7).metrics, {"artifacts/evaluate/mdpr": "def.dir"})
+    assert disagreements(scores, [result], [newer, made]) == []
     assert len(disagreements(scores, [result], [newer])) == 6
 
 
