@@ -1,0 +1,40 @@
+"""``python -m stages.report [EXPERIMENT ...]``: all that was made -> ``artifacts/report/index.html``, one page.
+
+Without names, of everything in ``artifacts/evaluate``.
+"""
+
+import argparse
+from pathlib import Path
+
+from stages.mistakes import told_plainly
+
+SCORES, TRAININGS, PREPARED = Path("artifacts/evaluate"), Path("artifacts/train"), Path("data/prepared")
+PAGE = Path("artifacts/report/index.html")
+
+
+def main() -> None:
+    """Makes the page."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", help="experiments and references that have been evaluated")
+    given = parser.parse_args()
+    with told_plainly():
+        run(given.names)
+
+
+def run(names: list[str]) -> None:
+    """Writes the page and says where it is."""
+    from pipeline.report.artifacts import read_made
+    from pipeline.report.page import render
+    from pipeline.tracking import usage
+    from pipeline.tracking.runs import stage_run, usage_folder
+
+    with stage_run(stage="report", name="", params={}):
+        made = read_made(SCORES, TRAININGS, PREPARED, names)
+        page = render(made, usage.read(usage_folder()))
+        PAGE.parent.mkdir(parents=True, exist_ok=True)
+        PAGE.write_text(page)
+    print(f"report: {PAGE.absolute().as_uri()}")
+
+
+if __name__ == "__main__":
+    main()
