@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import asdict
 from itertools import groupby
 from statistics import fmean, stdev
 
-from pipeline.evaluation.stamp import METRICS, Recipe, Result, check_equal_protocols
+from pipeline.evaluation.stamp import METRICS, Protocol, Recipe, Result
 from pipeline.tables.published import Published, Quoted, published_beside
 from pipeline.tables.render import TITLES, Cell, Table
 from pipeline.tables.results import REFERENCES
@@ -19,14 +20,20 @@ MARKED = "Percentages; the best of a column is bold, the second best underlined.
 def build_tables(results: Iterable[Result], published: list[Published]) -> list[Table]:
     """Returns one table per data set and protocol, generated data after real data.
 
-    Raises:
-        ValueError: naming the field, when the protocols of one table differ.
+    Results on other images of one data set, as on its splits, stand in tables of their own that say so.
     """
 
     def place(result: Result) -> tuple[bool, str, str]:
         return (result.protocol.is_generated, result.protocol.data, result.protocol.label)
 
-    return [_table(list(rows), published) for _, rows in groupby(sorted(results, key=place), key=place)]
+    tables = []
+    for _, rows in groupby(sorted(results, key=place), key=place):
+        by_digest: dict[str, list[Result]] = {}
+        for row in rows:
+            by_digest.setdefault(row.protocol.digest, []).append(row)
+        apart = _differing([group[0].protocol for group in by_digest.values()])
+        tables += [_table(group, published, apart) for group in by_digest.values()]
+    return tables
 
 
 def in_words(recipe: Recipe) -> str:
@@ -38,8 +45,13 @@ def in_words(recipe: Recipe) -> str:
     return ", ".join(part for part in parts if part)
 
 
-def _table(results: list[Result], published: list[Published]) -> Table:
-    check_equal_protocols(results)
+def _differing(protocols: list[Protocol]) -> list[str]:
+    """Returns the names of the fields in which the protocols are not all the same."""
+    first, *others = map(asdict, protocols)
+    return [name for name in first if any(other[name] != first[name] for other in others)]
+
+
+def _table(results: list[Result], published: list[Published], apart: list[str]) -> Table:
     protocol = results[0].protocol
     by_experiment: dict[str, list[Result]] = {}
     for result in results:
@@ -49,6 +61,8 @@ def _table(results: list[Result], published: list[Published]) -> Table:
         ours[rows[0].experiment not in REFERENCES].append(_line(rows))
     title = f"{protocol.data}, protocol {protocol.label} [{protocol.digest}]"
     notes = [MARKED]
+    if apart:
+        notes.append(f"Not to be compared with the other tables of this name: they differ in {', '.join(apart)}.")
     if any(cell.tail for group in ours for row in group for cell in row):
         notes.append("± is the standard deviation over seeds, or over draws where there is one seed.")
     theirs: list[Quoted] = []

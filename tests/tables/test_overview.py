@@ -2,8 +2,6 @@ import subprocess
 import sys
 from dataclasses import replace
 
-import pytest
-
 from pipeline.tables.overview import build_tables
 from pipeline.tables.published import read_published
 from pipeline.tables.render import to_latex, to_markdown, to_text
@@ -69,9 +67,12 @@ def test_notes_on_published_numbers_stand_below_the_table(make_result):
     assert any(note.startswith("MMCL: printed as here") for note in table.notes)
 
 
-def test_mixed_protocols_are_an_error_that_names_the_field(make_result):
-    with pytest.raises(ValueError, match=r"baseline and mdpr .*\n  fingerprint: 'abc' and 'xyz'"):
-        build_tables([make_result("baseline"), make_result("mdpr", fingerprint="xyz")], [])
+def test_results_on_other_images_stand_in_tables_of_their_own_that_say_so(make_result):
+    tables = build_tables([make_result("baseline"), make_result("mdpr", fingerprint="xyz")], [])
+    assert [[names(group) for group in table.groups] for table in tables] == [[["baseline"]], [["mdpr"]]]
+    assert tables[0].title != tables[1].title
+    for table in tables:
+        assert "Not to be compared with the other tables of this name: they differ in fingerprint." in table.notes
 
 
 def test_other_protocols_by_name_are_other_tables(make_result):
