@@ -62,7 +62,7 @@ def search(plan: Plan, resources: ResourcesParams, tracked: StageRun) -> Outcome
                 ray.tune.with_parameters(_train_trial, plan=plan, resources=resources),
                 ray.tune.PlacementGroupFactory([needs]),
             ),
-            param_space=_drawn(plan.space) if plan.params.sampler == "random" else None,
+            param_space=_drawn(plan.space),
             tune_config=ray.tune.TuneConfig(
                 metric=plan.criterion,
                 mode="max",
@@ -237,11 +237,12 @@ def _sampler(plan: Plan, at_once: int) -> Any:
         return BasicVariantGenerator(
             points_to_evaluate=[dict(plan.start)], max_concurrent=at_once, random_state=plan.params.seed
         )
+    import optuna
     from ray.tune.search.optuna import OptunaSearch
 
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     begun = [dict(trial.values) for trial in begun_trials(plan)] or [dict(plan.start)]
-    seed = plan.params.seed + len(begun) - 1
-    draws = OptunaSearch(_drawn(plan.space), metric=plan.criterion, mode="max", points_to_evaluate=begun, seed=seed)
+    draws = OptunaSearch(points_to_evaluate=begun, seed=plan.params.seed + len(begun) - 1)
     return ConcurrencyLimiter(draws, max_concurrent=at_once)
 
 
