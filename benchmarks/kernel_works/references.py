@@ -28,25 +28,26 @@ def rank_by_sorting(
     camera_rule: CameraRule,
     with_identities: bool,
 ) -> tuple[float, float, np.ndarray]:
-    """Returns mAP, mINP and CMC as plain numpy code finds them: it sorts all, and walks down query by query.
+    """Returns mAP, mINP and CMC as public codes find them: they sort all galleries, and walk down each.
 
-    The sort is ``np.argsort`` of the whole matrix, which is also what compiled ranking codes of the field call before
-    their loop (deep-person-reid 3143997, ``rank_cy.pyx``). They then gather all matches, int64 [Q, G], at once; here it
-    is one query at a time, which takes less memory and less time.
+    The steps are those of deep-person-reid's compiled ranking (3143997, ``rank_cy.pyx``): ``np.argsort`` of the whole
+    matrix, who is at each place and whether it is right, int64 [Q, G], for all queries at once, and then, query by
+    query, what the protocol removes and the cumulative sums; these are in C there, and in numpy here.
     """
     orders, precisions, penalties, firsts = np.argsort(distances, axis=1), [], [], []
-    for order, identity, camera in zip(orders, query_ids, query_cameras, strict=True):
+    matches = (gallery_ids[orders] == query_ids[:, None]).astype(np.int64)
+    for order, match, identity, camera in zip(orders, matches, query_ids, query_cameras, strict=True):
         ranked_ids, ranked_cameras = gallery_ids[order], gallery_cameras[order]
         removed = (ranked_ids == identity) & (ranked_cameras == camera) & camera_rule.removes_same_camera
         for one, other in camera_rule.unseen:
             removed |= (camera == one) & (ranked_cameras == other)
-        ranked_ids = ranked_ids[~removed]
-        is_match = ranked_ids == identity
-        if not is_match.any():
+        ranked_ids, match = ranked_ids[~removed], match[~removed]
+        if not match.any():
             continue
-        precision = is_match.cumsum() / np.arange(1, len(is_match) + 1)
-        precisions.append(precision[is_match].mean())
-        penalties.append(precision[is_match.nonzero()[0][-1]])
+        precision = match.cumsum() / np.arange(1, len(match) + 1)
+        hits = match.nonzero()[0]
+        precisions.append(precision[hits].mean())
+        penalties.append(precision[hits[-1]])
         if with_identities:
             ranked_ids = ranked_ids[np.sort(np.unique(ranked_ids, return_index=True)[1])]
         firsts.append((ranked_ids == identity).argmax())
