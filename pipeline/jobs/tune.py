@@ -39,7 +39,7 @@ SETTINGS = {
 }
 """Ray Tune's environment: Ctrl-C ends a search as it ends a training, and the progress shown is ours."""
 
-LEDGER, NUMBER, FAILURE = ".jsonl", ".json", ".failed"
+LEDGER, NUMBER, ERROR, FAILURE = ".jsonl", ".json", ".error", ".failed"
 
 
 def search(plan: Plan, resources: ResourcesParams, tracked: StageRun) -> Outcome:
@@ -113,7 +113,7 @@ def _train_trial(values: dict[str, Any], plan: Plan, resources: ResourcesParams)
             listener = ReportToTune() if resources.workers == 0 else TuneReportCallback()
             train(job, resources, writer, validate=plan.validate, listeners=[listener])
     except Exception as error:
-        ledger.with_suffix(FAILURE).write_text(f"{type(error).__name__}: {error}".splitlines()[0])
+        ledger.with_suffix(ERROR).write_text(f"{type(error).__name__}: {error}".splitlines()[0])
         raise
     finally:
         spool.release(held)
@@ -147,7 +147,8 @@ class Follow(ray.tune.Callback):
             unseen = file.with_suffix(".new")
             unseen.write_text(json.dumps({"number": number, "values": trial.config}))
             unseen.rename(file)
-        place.with_suffix(FAILURE).unlink(missing_ok=True)
+        for left in (ERROR, FAILURE):
+            place.with_suffix(left).unlink(missing_ok=True)
         self.numbers[place], self.epochs[place] = json.loads(file.read_text())["number"], 0
         self.runs[place] = self.tracked.begin_trial(name=f"{self.plan.name} {self.numbers[place]}", params=trial.config)
 
@@ -170,12 +171,12 @@ class Follow(ray.tune.Callback):
         self._end(place, "FINISHED", "" if self.epochs[place] >= self.plan.epochs else "stopped early")
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Keeps why the trial failed; the others go on."""
+        """Keeps why the trial failed; the others go on. A trial that is stopped may leave an error too: no failure."""
         place = self.plan.place(trial.config)
-        failure = place.with_suffix(FAILURE)
-        if not failure.is_file():
-            failure.write_text("its process was lost")
-        self._end(place, "FAILED", f"failed: {failure.read_text()}")
+        error = place.with_suffix(ERROR)
+        why = error.read_text() if error.is_file() else "its process was lost"
+        place.with_suffix(FAILURE).write_text(why)
+        self._end(place, "FAILED", f"failed: {why}")
 
     def _end(self, place: Path, status: Literal["FINISHED", "FAILED"], what: str) -> None:
         run = self.runs.pop(place, None)

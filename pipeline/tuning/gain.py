@@ -60,7 +60,7 @@ class Gain:
             f"{self.search['epochs']} epochs at most. Percent; before: the start on the validation split, the "
             "experiment as it stands on the test set."
         )
-        return f"{head}\n\n{frame.to_markdown(index=False, stralign='right')}\n"
+        return f"{head}\n\n{frame.to_markdown(index=False, disable_numparse=True, stralign='right')}\n"
 
     def write(self, folder: Path) -> None:
         """Writes ``gain.json`` and ``gain.md``."""
