@@ -80,6 +80,6 @@ def test_a_gain_stands_beside_the_scores_on_both_sides_zero_included(tmp_path):
     table = [[cell.strip() for cell in line.split("|")[1:-1]] for line in gain.text().splitlines()[4:]]
     assert table == [
         ["val_mAP (chose)", "30.0", "40.0", "+10.0"],
-        ["mAP", "50.0", "50.0", "+0.0"],
-        ["rank1", "70.0", "60.0", "-10.0"],
+        ["test/mAP", "50.0", "50.0", "+0.0"],
+        ["test/rank1", "70.0", "60.0", "-10.0"],
     ]
