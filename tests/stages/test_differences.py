@@ -30,8 +30,13 @@ def test_one_command_subtracts_seed_by_seed_over_the_seeds_that_both_have(scored
     ]  # fmt: skip
     assert (rows[0]["seeds"], float(rows[0]["mean"])) == ("1 2", 0.125)
     printed = capsys.readouterr().out
-    assert "| student - teacher | mAP | +12.5 ± 17.7 | +25.0 (1), +0.0 (2) |" in printed
+    assert "| student - teacher | standard | mAP | +12.5 ± 17.7 | +25.0 (1), +0.0 (2) |" in printed
     assert printed.strip() == (folder / "differences.md").read_text().strip()
+
+
+def test_differences_are_written_where_they_are_asked_for(scored):
+    scored.run(differences, "student:teacher", "--out", "artifacts/elsewhere")
+    assert (scored.folder / "artifacts" / "elsewhere" / "differences.csv").is_file()
 
 
 def test_an_experiment_that_was_not_evaluated_is_named(scored, refused):
