@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import psutil
 import torch
@@ -45,31 +45,38 @@ class Target:
         return ", ".join(parts)
 
 
+class Pair(NamedTuple):
+    """What is timed; a floor of equal blocks may do a ``share`` of them only, and counts for all."""
+
+    ours: Callable[[], Any]
+    floor: Callable[[], Any]
+    share: float = 1.0
+
+
 @dataclass(frozen=True)
 class Work:
-    """One row to be: ``prepare(device, **sizes, **settings)`` returns what is timed, ours and the floor."""
+    """One row to be: ``prepare(device, **sizes, **settings)`` returns what is timed."""
 
     name: str
     target: Target
-    prepare: Callable[..., tuple[Callable[[], Any], Callable[[], Any]]]
+    prepare: Callable[..., Pair]
     sizes: dict[str, int]
     settings: dict[str, Any]
 
     def run(self, device: str, is_quick: bool) -> Row:
         """Returns the row, measured in this process."""
         small = {name: max(8, size // QUICK) for name, size in self.sizes.items()}
-        ours, floor = self.prepare(device, **small, **self.settings)
-        ours(), floor()
+        warm = self.prepare(device, **small, **self.settings)
+        warm.ours(), warm.floor()
         sizes = small if is_quick else self.sizes
-        ours, floor = self.prepare(device, **sizes, **self.settings)
-        ours_s, floor_s, gib = measure(ours, floor, device)
+        ours_s, floor_s, gib = measure(self.prepare(device, **sizes, **self.settings), device)
         ratio = ours_s / floor_s
         met = ratio <= self.target.ratio and gib <= self.target.gib and ours_s <= self.target.seconds
         work = f"{self.name} ({', '.join(f'{size:,} {name}' for name, size in sizes.items())})"
         return Row(work, round(ours_s, 4), round(floor_s, 4), round(ratio, 4), round(gib, 3), str(self.target), met)
 
 
-def measure(ours: Callable[[], Any], floor: Callable[[], Any], device: str) -> tuple[float, float, float]:
+def measure(pair: Pair, device: str) -> tuple[float, float, float]:
     """Returns the seconds of the quickest run of each, and the GiB that the first of ours took at its highest.
 
     They take turns, three times or until ten seconds are over, so that a busy machine slows both.
@@ -77,12 +84,12 @@ def measure(ours: Callable[[], Any], floor: Callable[[], Any], device: str) -> t
     gc.collect()
     begun = time.perf_counter()
     with HighWater(device) as memory:
-        first = timed(ours, device)
-    times = [(first, timed(floor, device))]
+        first = timed(pair.ours, device)
+    times = [(first, timed(pair.floor, device))]
     while len(times) < 3 and time.perf_counter() - begun < 10:
-        times.append((quickest(ours, device), quickest(floor, device)))
+        times.append((quickest(pair.ours, device), quickest(pair.floor, device)))
     ours_s, floor_s = (min(column) for column in zip(*times, strict=True))
-    return ours_s, floor_s, memory.added / 2**30
+    return ours_s, floor_s / pair.share, memory.added / 2**30
 
 
 def quickest(work: Callable[[], Any], device: str) -> float:

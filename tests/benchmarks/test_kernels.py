@@ -4,6 +4,7 @@ import sys
 import kernels
 import numpy as np
 import pytest
+from kernel_works import measuring
 from kernel_works.made_up import retrieval_set
 from kernel_works.references import rank_by_sorting
 from kernel_works.works import works
@@ -58,3 +59,11 @@ def test_the_reference_finds_the_numbers_that_it_is_timed_for(work):
     assert mean_precision == pytest.approx(ours.metrics()["mAP"], abs=1e-12)
     assert mean_penalty == pytest.approx(ours.metrics()["mINP"], abs=1e-12)
     np.testing.assert_allclose(curve[:20], [ours.cmc(rank) for rank in range(1, 21)])
+
+
+def test_a_floor_that_does_a_share_of_its_blocks_counts_for_all(monkeypatch):
+    seconds = {"ours": 3.0, "floor": 2.0}
+    monkeypatch.setattr(measuring, "timed", lambda work, device: seconds[work()])
+    monkeypatch.setattr(measuring, "quickest", measuring.timed)
+    pair = measuring.Pair(lambda: "ours", lambda: "floor", share=0.25)
+    assert measuring.measure(pair, "cpu")[:2] == (3.0, 8.0)
