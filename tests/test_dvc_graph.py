@@ -10,6 +10,7 @@ import yaml
 from pipeline import config
 from pipeline.data.readers import READERS
 from pipeline.methods.registry import METHODS, find
+from pipeline.tuning.overlay import overlaid
 
 ROOT = Path(__file__).parents[1]
 WHOLE = (
@@ -18,11 +19,14 @@ WHOLE = (
     "pipeline/data/layouts",
     "pipeline/evaluation",
     "pipeline/neighbors",
+    "pipeline/report",
     "pipeline/scoring",
     "pipeline/tables",
     "pipeline/training",
 )
 """Packages that are listed as a folder, since no stage needs a part of them only."""
+SEARCHES = ("stages.tune", "stages.train_tuned", "stages.gain")
+"""One stage serves every method, and depends on all of them."""
 OBSERVERS = ("pipeline.tracking", "stages.mistakes")
 """They see results and errors, and never move them."""
 
@@ -69,6 +73,8 @@ def imported_files(graph, command):
         argument = config.seeded_block(tree, "cluster", argument)["experiment"]
     if entry in ("stages.train", "stages.cluster", "stages.evaluate", "stages.references"):
         roots.add(METHODS[config.seeded_block(tree, "experiments", argument)["method"]].split(":")[0])
+    if entry in SEARCHES:
+        roots |= {method.split(":")[0] for method in METHODS.values()}
     modules = set(roots).union(*(graph.find_upstream_modules(root) for root in roots))
     files = set()
     for module in modules:
@@ -111,7 +117,16 @@ def test_a_stage_depends_on_the_data_and_the_start_that_its_parameters_name(comm
         if params["weights"] == "trained":
             network = f"artifacts/train/{params['experiment']}"
         assert {f"data/prepared/{experiment['data']}", network} <= set(deps)
-    if command[2] == "stages.tables":
+    if command[2] in SEARCHES:
+        search = tree["tune"][name]
+        experiment = tree["experiments"][search["experiment"]]
+        assert f"data/prepared/{experiment['data']}" in deps
+        assert {f"artifacts/tune/{name}", f"{experiment['start']}/model.safetensors"} & set(deps)
+        block = overlaid(experiment, search["fidelity"], name) if command[2] == "stages.tune" else experiment
+        kind = find(experiment["method"])
+        settings = config.parse(kind.params_type, block["settings"], name)
+        assert command[2] == "stages.gain" or set(kind.sources(settings).values()) <= set(deps)
+    if command[2] in ("stages.tables", "stages.report"):
         scored = {f"artifacts/evaluate/{name}" for name in command[3:]}
         assert scored == {dep for dep in deps if dep.startswith("artifacts/evaluate/")}
 

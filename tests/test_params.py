@@ -13,6 +13,9 @@ from pipeline.methods.registry import find
 from pipeline.scoring.comparison import EvaluationParams
 from pipeline.scoring.references import ReferencesParams
 from pipeline.training.experiment import ExperimentParams
+from pipeline.tuning.overlay import overlaid
+from pipeline.tuning.plan import start_values
+from pipeline.tuning.space import TuneParams, read_space
 
 TREE = config.load(Path(__file__).parents[1] / "params.yaml")
 
@@ -47,6 +50,16 @@ def test_every_experiment_can_be_built_on_its_data(name):
         assert method.cameras  # goes into the stamp
     assert method.groups == params.settings["batch"]["groups"]
     config.parse(ResourcesParams, TREE["resources"][name], f"resources.{name}")
+
+
+@pytest.mark.parametrize("name", TREE["tune"])
+def test_every_search_fits_its_experiment(name):
+    params, where = config.parse(TuneParams, TREE["tune"][name], f"tune.{name}"), f"tune.{name}"
+    experiment = TREE["experiments"][params.experiment]
+    base = overlaid(overlaid(experiment, params.start, where), params.fidelity, where)
+    space = read_space(params.space, where)
+    assert start_values(space, base, find(experiment["method"]), params, where).keys() == space.keys()
+    config.parse(ResourcesParams, TREE["resources"]["tune"], "resources.tune")
 
 
 def test_the_stages_blocks_can_be_read():

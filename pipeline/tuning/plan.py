@@ -81,7 +81,7 @@ def make_plan(
     space = read_space(params.space, f"{where}.space")
     begun = overlaid(block, params.start, f"{where}.start")
     base = overlaid(begun, params.fidelity, f"{where}.fidelity")
-    start = _check_space(space, base, method, params, where)
+    start = start_values(space, base, method, params, where)
     whole = describe(name, base, method, data, runs)
     made_of = [whole.run_folder.name, params.model_dump(), code_digest(*CODE)]
     folder = (runs / "tune" / f"{name}-{digest(made_of)}").absolute()
@@ -97,10 +97,14 @@ def make_plan(
     return Plan(name, params, space, start, base, job, folder, validate)
 
 
-def _check_space(
+def start_values(
     space: Mapping[str, Domain], base: Mapping[str, Any], method: type[Method], params: TuneParams, where: str
 ) -> dict[str, Any]:
-    """Returns the start's values after trying the ends of every domain on the experiment's records."""
+    """Returns the values in ``base`` of what ``space`` searches, after trying the ends of every domain on its records.
+
+    Raises:
+        ValueError: naming the domain that does not fit.
+    """
     if params.validation.criterion == "silhouette" and "clustering" not in base["settings"]:
         raise ValueError(f"{where}.validation.criterion: silhouette is for methods that cluster; expected mAP")
     start = {}
