@@ -18,8 +18,8 @@ def resize(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
     """Returns the uint8 image ``[height, width, 3]`` that Pillow's ``BICUBIC`` makes of ``pixels`` ``[H, W, 3]`` uint8.
 
     Rows are resized first, then columns, by weights in fixed point and with 8 bits in between, as Pillow does. Where
-    the height is reduced, Pillow itself does the work: from its version 13 on it takes the columns first when that is
-    cheaper by its own reckoning, which is no part of what it promises. Threads may call it at the same time.
+    the height is reduced, Pillow itself does the work: from its version 13 on it takes the columns first where the
+    height loses far more than the width, by a rule that it does not promise. Threads may call it at the same time.
 
     Source: Pillow, src/libImaging/Resample.c. Differs: lines of all channels are added up together, which vectorises.
     """
