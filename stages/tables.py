@@ -16,7 +16,8 @@ SCORES, TRAININGS, TABLES = Path("artifacts/evaluate"), Path("artifacts/train"),
 PAPERS = TABLES / "papers"
 PLACES = (
     f"tables: {TABLES}/results.md, .tex, .csv    of the papers: {PAPERS}/mdpr.md, mskd.md, smmd.md, .tex, .csv\n"
-    f"figures: {TABLES}/cmc.png, loss.png, clusters.png    runs: make ui"
+    f"figures: {TABLES}/cmc.png, loss.png, clusters.png    runs: make ui\n"
+    "all of it as one page (python -m stages.report): artifacts/report/index.html"
 )
 
 CLUSTER_MEASURES = {
