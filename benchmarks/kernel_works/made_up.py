@@ -45,6 +45,6 @@ def retrieval_set(queries: int, gallery: int, identities: int) -> tuple[np.ndarr
     }
 
 
-def training_set(images: int) -> np.ndarray:
-    """Returns embeddings of people who are on 17 images each on average, float32 [images, COLUMNS]."""
-    return embeddings(np.random.default_rng(3).integers(0, -(-images // 17), images))
+def training_set(images: int, identities: int) -> np.ndarray:
+    """Returns embeddings of as many ``identities`` on as many ``images``, float32 [images, COLUMNS]."""
+    return embeddings(np.random.default_rng(3).integers(0, identities, images))

@@ -67,8 +67,8 @@ def reranking(device: str, *, queries: int, gallery: int, identities: int) -> Pa
     return Pair(ours, lambda: find_nearest(rows, RERANKING["k1"] + 1, metric="cosine", farthest=True, device=device))
 
 
-def jaccard(device: str, *, images: int) -> Pair:
-    rows = training_set(images)
+def jaccard(device: str, *, images: int, identities: int) -> Pair:
+    rows = training_set(images, identities)
 
     def ours() -> None:
         jaccard_distance(rows, **JACCARD, convention="cluster_contrast", device=device)
@@ -76,8 +76,8 @@ def jaccard(device: str, *, images: int) -> Pair:
     return Pair(ours, lambda: find_nearest(rows, JACCARD["k1"], metric="cosine", device=device))
 
 
-def growth(device: str, *, images: int) -> Pair:
-    rows = training_set(images)
+def growth(device: str, *, images: int, identities: int) -> Pair:
+    rows = training_set(images, identities)
     on_device = torch.from_numpy(rows).to(device)
     part = on_device[:FLOOR_ROWS]
 
@@ -87,10 +87,11 @@ def growth(device: str, *, images: int) -> Pair:
     return Pair(ours, lambda: product(part, on_device), share=len(part) / images)
 
 
-def clustering(device: str, *, images: int) -> Pair:
+def clustering(device: str, *, images: int, identities: int) -> Pair:
     from sklearn.cluster import DBSCAN
 
-    distances = jaccard_distance(training_set(images), **JACCARD, convention="cluster_contrast", device=device)
+    rows = training_set(images, identities)
+    distances = jaccard_distance(rows, **JACCARD, convention="cluster_contrast", device=device)
     theirs = DBSCAN(eps=0.5, min_samples=4, metric="precomputed")
     return Pair(lambda: dbscan(distances, eps=0.5, min_samples=4), lambda: theirs.fit(distances.to_scipy()))
 
@@ -112,8 +113,8 @@ def works() -> list[Work]:
         Work("sysu-10-trials", Target(sorting, ratio=1 / 30), from_distances, sysu, sysu_trials),
         Work("regdb-10-trials", Target(sorting, ratio=1 / 30), from_distances, regdb, regdb_trials),
     ]
-    for images in (12936, 32621):
-        size, within = {"images": images}, Target(search, ratio=1.3, gib=0.3)
+    for images, identities in ((12936, 751), (32621, 1041)):
+        size, within = {"images": images, "identities": identities}, Target(search, ratio=1.3, gib=0.3)
         rows.append(Work(f"jaccard-{images}", within, jaccard, size, {}))
         rows.append(Work(f"dbscan-{images}", Target("scikit-learn", seconds=0.1), clustering, size, {}))
     rows += [
@@ -122,6 +123,6 @@ def works() -> list[Work]:
         Work("reranking-msmt17", Target(search, gib=4.0), reranking, msmt17, {}),
     ]
     for images in (6250, 12500, 25000, 50000, 100000):
-        within = Target("torch.mm", ratio=1.0)
-        rows.append(Work(f"growth-{images}", within, growth, {"images": images}, {}))
+        size, within = {"images": images, "identities": images // 17}, Target("torch.mm", ratio=1.0)
+        rows.append(Work(f"growth-{images}", within, growth, size, {}))
     return rows
