@@ -1,4 +1,4 @@
-"""``python -m stages.differences ONE:OTHER ...``: scores of several seeds -> ``artifacts/differences`` (or ``--out``)."""
+"""``python -m stages.differences ONE:OTHER ...``: scores of several seeds -> ``artifacts/differences`` or ``--out``."""
 
 import argparse
 from pathlib import Path

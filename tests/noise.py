@@ -44,6 +44,7 @@ BASELINE = {
     },
     "training": {
         "epochs": 2,
+        "optimizer": {"kind": "adam"},
         "learning_rate": 1e-3,
         "decay": {"kind": "cosine", "final": 1e-6},
         "weight_decay": 5e-4,

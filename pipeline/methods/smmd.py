@@ -146,6 +146,10 @@ class TwoStream(Method):
         """Takes in the modality of every row."""
         self.is_infrared = is_infrared
 
+    def heads(self) -> list[nn.Module]:
+        """Returns neck and classifier, which the authors of AGW train ten times as fast as the rest."""
+        return [self.network.neck, self.network.classifier]
+
     def notice(self, labels: np.ndarray, is_infrared: np.ndarray) -> str:
         """Returns how many images there are, and how many identities were seen in one modality only."""
         return report_modalities(labels, is_infrared)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pipeline.evaluation.stamp import Result, check_equal_protocols
 from pipeline.tables.comparison import Measured, Sources, find_quoted, interval, measure, number, title_of
-from pipeline.tables.differences import paired_difference
+from pipeline.tables.differences import paired_differences
 from pipeline.tables.overview import MARKED
 from pipeline.tables.papers import Grid, GridPlace, Ours, results_of
 from pipeline.tables.published import Published, Quoted, published_beside
@@ -111,5 +111,5 @@ def _gain(results: list[Result], experiment: str | None, base: str | None) -> st
     named = {result.experiment for result in results}
     if experiment is None or base is None or experiment == base or not {experiment, base} <= named:
         return ""
-    found = paired_difference(results, experiment, base, "mAP")
+    (found,) = paired_differences(results, experiment, base, "mAP")
     return f"{100 * found.mean:+.1f}" + ("" if found.std is None else f" ± {100 * found.std:.1f}")

@@ -19,6 +19,7 @@ from pipeline.training import checkpoint
 from pipeline.training.embed import embed
 from pipeline.training.groups import batch_statistics_of, owned_groups
 from pipeline.training.method import Method, StepOutput
+from pipeline.training.optimizers import OptimizerParams, make_optimizer, set_learning_rate
 from pipeline.training.precision import Choice, autocast
 from pipeline.training.progress import Progress
 from pipeline.training.schedules import warmup_cosine, warmup_milestones
@@ -48,13 +49,14 @@ class StepDecay(Record):
 class TrainingParams(Record):
     """How a network is trained; a block of params.yaml.
 
-    ``weight_decay`` is Adam's L2 term on every trained parameter, norms and biases included, as fast-reid does it.
+    ``weight_decay`` is an L2 term on every trained parameter, norms and biases included, as fast-reid does it.
     ``warmup_steps`` counts steps, ``epochs`` passes of ``Method.batches``; after the warm-up the learning rate falls by
     ``decay``. ``precision`` is one of ``pipeline.training.precision.Choice``; ``embedding_batch`` is the number of
     images embedded at a time.
     """
 
     epochs: Annotated[int, Field(ge=1)]
+    optimizer: OptimizerParams
     learning_rate: Annotated[float, Field(gt=0)]
     decay: Annotated[CosineDecay | StepDecay, Field(discriminator="kind")]
     weight_decay: Annotated[float, Field(ge=0)]
@@ -97,8 +99,8 @@ class Trainer:
         self.given = shown_labels(self.identities, self.method.supervision)
         self.drawn: np.ndarray | None = None
         self.trained = [weight for weight in self.method.network.parameters() if weight.requires_grad]
-        self.optimizer = torch.optim.Adam(
-            self.trained, lr=self.params.learning_rate, weight_decay=self.params.weight_decay, fused=True
+        self.optimizer = make_optimizer(
+            self.params.optimizer, self.method.network, self.method.heads(), weight_decay=self.params.weight_decay
         )
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision == "float16")
         self.history: list[dict[str, float]] = []
@@ -228,8 +230,7 @@ class Trainer:
                 rate = warmup_cosine(epoch, step, epochs=self.params.epochs, final_learning_rate=final, **warmup)
             case StepDecay(milestones=milestones, factor=factor):
                 rate = warmup_milestones(epoch, step, milestones=milestones, factor=factor, **warmup)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        set_learning_rate(self.optimizer, rate)
 
     def _embed_all(self, embedder: Embedder) -> Tensor:
         return embed(

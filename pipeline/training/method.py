@@ -88,6 +88,10 @@ class Method(nn.Module, ABC):
         asked for.
         """
 
+    def heads(self) -> list[nn.Module]:
+        """Returns the parts of the network that start weights never fill, which an optimizer may move faster."""
+        return []
+
     def notice(self, labels: np.ndarray, is_infrared: np.ndarray) -> str:
         """Returns a line that users should read before training on an epoch's ``labels``, or nothing.
 

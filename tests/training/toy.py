@@ -15,9 +15,11 @@ from pipeline.data.transforms import Augmentation, Erasing, RandomPatch
 from pipeline.models.embedder import Embedder
 from pipeline.training.loop import CosineDecay, Trainer, TrainingParams
 from pipeline.training.method import Method, StepOutput
+from pipeline.training.optimizers import AdamParams, SGDParams
 from pipeline.training.workers import Workers
 
 CPU = torch.device("cpu")
+ADAM = AdamParams(kind="adam")
 IS_INFRARED = np.arange(48) % 2 == 1
 
 
@@ -64,6 +66,7 @@ def make_trainer(
     *, method: Method | None = None, groups: int = 4, epochs: int = 3, precision: str = "float64",
     run_folder: Path | None = None, report=lambda metrics: None, kind: type[Trainer] = Trainer,
     learning_rate: float = 1e-3, device: torch.device = CPU,
+    optimizer: AdamParams | SGDParams = ADAM,
 ) -> Trainer:  # fmt: skip
     images, labels = make_data()
     torch.manual_seed(0)
@@ -75,7 +78,8 @@ def make_trainer(
         erasing=Erasing(probability=0.5, area=(0.02, 0.33), aspect=(0.3, 3.3)),
     )  # fmt: skip
     params = TrainingParams(
-        epochs=epochs, learning_rate=learning_rate, decay=CosineDecay(kind="cosine", final=1e-6), weight_decay=5e-4,
+        epochs=epochs, optimizer=optimizer, learning_rate=learning_rate,
+        decay=CosineDecay(kind="cosine", final=1e-6), weight_decay=5e-4,
         warmup_steps=4, warmup_factor=0.1, precision=precision, embedding_batch=16,
     )  # fmt: skip
     return kind(
