@@ -1,0 +1,65 @@
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from pipeline.training.optimizers import AdamParams, SGDParams, make_optimizer, set_learning_rate
+
+SGD = SGDParams(kind="sgd", momentum=0.9, head_factor=10.0)
+
+
+@pytest.fixture
+def network():
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4), nn.Linear(4, 2)).double()
+    network[1].weight.requires_grad_(False)
+    return network
+
+
+def take_steps(network, optimizer, rates):
+    for step, rate in enumerate(rates):
+        optimizer.zero_grad()
+        inputs = torch.arange(8, dtype=torch.float64).view(2, 4) + step
+        network(inputs).square().sum().backward()
+        set_learning_rate(optimizer, rate)
+        optimizer.step()
+
+
+def test_heads_learn_by_their_factor_as_with_two_optimizers_of_torch(network):
+    theirs = copy.deepcopy(network)
+    take_steps(network, make_optimizer(SGD, network, [network[2]], weight_decay=0.01), (1e-4, 1e-4, 1e-5))
+    settings = {"momentum": 0.9, "nesterov": True, "weight_decay": 0.01}
+    slow = torch.optim.SGD([*theirs[0].parameters(), theirs[1].bias], lr=1e-4, **settings)
+    fast = torch.optim.SGD(theirs[2].parameters(), lr=1e-3, **settings)
+    for step in range(3):
+        for optimizer, rate in ((slow, 1e-4), (fast, 1e-3)):
+            optimizer.zero_grad()
+            optimizer.param_groups[0]["lr"] = rate * (0.1 if step == 2 else 1)
+        theirs(torch.arange(8, dtype=torch.float64).view(2, 4) + step).square().sum().backward()
+        slow.step()
+        fast.step()
+    for ours, other in zip(network.parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(ours, other, rtol=1e-12, atol=0)
+
+
+def test_frozen_weights_are_left_alone(network):
+    before = network[1].weight.clone()
+    for params in (AdamParams(kind="adam"), SGD):
+        optimizer = make_optimizer(params, network, [network[1]], weight_decay=0.1)
+        take_steps(network, optimizer, (1e-3,))
+        assert sum(len(group["params"]) for group in optimizer.param_groups) == 5
+    assert torch.equal(network[1].weight, before)
+
+
+def test_a_network_that_is_all_head_or_none_has_one_group(network):
+    for heads, factor in (([network], 10.0), ([], 1.0)):
+        optimizer = make_optimizer(SGD, network, heads, weight_decay=0.0)
+        assert [group["factor"] for group in optimizer.param_groups] == [factor]
+
+
+def test_factors_are_restored_with_the_optimizer(network):
+    first, second = (make_optimizer(SGD, network, [network[2]], weight_decay=0.0) for _ in range(2))
+    take_steps(network, first, (1e-4,))
+    second.load_state_dict(first.state_dict())
+    assert [group["factor"] for group in second.param_groups] == [1.0, 10.0]
