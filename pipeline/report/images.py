@@ -151,7 +151,7 @@ def _row(found: ranked_lists.RankedList, table: pd.DataFrame, images: np.ndarray
 
 def _caption(image: pd.Series) -> str:
     who = "nobody" if image["person_id"] == 0 else str(image["person_id"])
-    return f"{who} · c{image['camera_id']}{' · IR' if image['modality'] == 'infrared' else ''}"
+    return f"{who} · c{image['camera_id']}{' IR' if image['modality'] == 'infrared' else ''}"
 
 
 def all_attention(

@@ -85,7 +85,7 @@ def paper_tables(results: Sequence[Result], published: list[Published]) -> list[
     ]
 
 
-def summary(given: Made) -> list[dict[str, str]]:
+def summary(given: Made) -> list[dict[str, Any]]:
     """Returns for each data set and search the experiment with the highest mAP."""
     by_place: dict[str, list[tuple[str, Result]]] = {}
     for scored in given.scores:
@@ -97,7 +97,7 @@ def summary(given: Made) -> list[dict[str, str]]:
         name, best = max(scored_there, key=lambda pair: pair[1].metrics["mAP"])
         values = {metric: f"{100 * best.metrics[metric]:.1f}" for metric in ("mAP", "rank1")}
         kind = "generated images" if best.protocol.is_generated else "real images"
-        found.append({"place": place, "name": name, "among": str(len(scored_there)), "kind": kind, **values})
+        found.append({"place": place, "name": name, "among": len(scored_there), "kind": kind, **values})
     return found
 
 
