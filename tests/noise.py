@@ -114,15 +114,20 @@ def changed(block, **values):
     return new
 
 
-def write_store(folder, seed=0):
-    """Writes 6 identities to train on, 5 to test on and 3 distractors, each identity noise around its own pattern."""
-    rows = [(person, camera, "train") for person in TRAIN for camera in CAMERAS for _ in range(3)]
+def paint_patterns(persons, generator):
+    """Returns images ``[N, H, W, 3]``, each identity noise around its own pattern."""
+    patterns = generator.integers(60, 196, (max(TEST) + 1, HEIGHT, WIDTH, 3))
+    return patterns[persons] + generator.integers(-60, 60, (len(persons), HEIGHT, WIDTH, 3))
+
+
+def write_store(folder, seed=0, train=TRAIN, paint=paint_patterns):
+    """Writes 6 identities to train on, 5 to test on and 3 distractors, as ``paint`` shows them."""
+    rows = [(person, camera, "train") for person in train for camera in CAMERAS for _ in range(3)]
     rows += [(person, 1, "query") for person in TEST]
     rows += [(person, camera, "gallery") for person in TEST for camera in CAMERAS for _ in range(2)]
     rows += [(0, 1, "gallery")] * 3
     generator = np.random.default_rng(seed)
-    patterns = generator.integers(60, 196, (max(TEST) + 1, HEIGHT, WIDTH, 3))
-    images = patterns[[person for person, _, _ in rows]] + generator.integers(-60, 60, (len(rows), HEIGHT, WIDTH, 3))
+    images = paint([person for person, _, _ in rows], generator)
     listed = pd.DataFrame(rows, columns=["person_id", "camera_id", "role"])
     listed["path"] = [f"{place:04d}.jpg" for place in range(len(rows))]
     listed["sha256"] = [f"{seed}-{place}" for place in range(len(rows))]

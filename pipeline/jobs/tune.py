@@ -143,7 +143,9 @@ class Follow(ray.tune.Callback):
             return
         file = place.with_suffix(NUMBER)
         if not file.is_file():
-            number = 1 + len(list(file.parent.glob(f"*{NUMBER}")))
+            start = self.plan.place(self.plan.start)  # number 1, whichever process of the first few is up first
+            others = [begun for begun in place.parent.glob(f"*{NUMBER}") if begun.with_suffix("") != start]
+            number = 1 if place == start else len(others) + 2
             unseen = file.with_suffix(".new")
             unseen.write_text(json.dumps({"number": number, "values": trial.config}))
             unseen.rename(file)
