@@ -55,7 +55,7 @@ def test_every_command_of_the_page_runs_in_its_order(clone):
 
 def test_the_page_shows_the_commands_that_compare_runs():
     shown = "\n".join(commands())
-    for command in ("dvc exp run -S", "dvc exp show", "dvc metrics diff", "dvc plots show", "dvc plots diff"):
+    for command in ("dvc exp run -n", "dvc exp show", "dvc metrics diff", "dvc plots show", "dvc plots diff"):
         assert command in shown
 
 
