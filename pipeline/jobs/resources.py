@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -60,9 +61,9 @@ class Team:
 def connected(params: ResourcesParams, groups: int, *, shows_output: bool = True) -> Iterator[Team]:
     """Joins the cluster of ``RAY_ADDRESS``, or starts a local instance and ends it, and yields the team for a job.
 
-    A local instance has its dashboard on loopback, since Ray Train asks it whether its controller still lives; it may
-    start more workers than there are cores, which then take turns. ``shows_output``: whether what workers print is
-    shown here.
+    A local instance has its dashboard on loopback, since Ray Train asks it whether its controller still lives, and is
+    told its address: where two instances run on a machine Ray finds neither. It may start more workers than there are
+    cores, which then take turns. ``shows_output``: whether what workers print is shown here.
 
     Raises:
         ValueError: when a joined cluster can never hold the workers.
@@ -77,11 +78,14 @@ def connected(params: ResourcesParams, groups: int, *, shows_output: bool = True
         ray.init(address=address, logging_level=logging.WARNING, log_to_driver=shows_output)
     elif started:
         asked = groups if params.workers == "auto" else params.workers
+        port = _free_port()
+        os.environ["RAY_API_SERVER_ADDRESS"] = f"http://127.0.0.1:{port}"
         ray.init(
             address="local",
             num_cpus=max(asked * params.cpus_per_worker, os.cpu_count() or 1),
             object_store_memory=OBJECT_STORE_BYTES,
             dashboard_host="127.0.0.1",
+            dashboard_port=port,
             include_dashboard=True,
             logging_level=logging.WARNING,
             log_to_driver=shows_output,
@@ -91,6 +95,12 @@ def connected(params: ResourcesParams, groups: int, *, shows_output: bool = True
     finally:
         if started:
             ray.shutdown()
+            os.environ.pop("RAY_API_SERVER_ADDRESS", None)
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
 
 
 def choose_team(params: ResourcesParams, groups: int, there: Mapping[str, float]) -> Team:

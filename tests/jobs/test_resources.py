@@ -91,6 +91,12 @@ def test_a_local_instance_lets_more_workers_than_cores_take_turns_and_is_ended(r
     assert os.environ["RAY_USAGE_STATS_ENABLED"] == "0"
 
 
+def test_what_asks_a_local_instance_knows_its_address_while_it_runs(ray):
+    with connected(params(1), 1):
+        assert os.environ["RAY_API_SERVER_ADDRESS"] == f"http://127.0.0.1:{ray.calls[0]['dashboard_port']}"
+    assert "RAY_API_SERVER_ADDRESS" not in os.environ
+
+
 def test_a_cluster_is_joined_and_left(ray):
     os.environ["RAY_ADDRESS"] = "10.0.0.1:6379"
     with connected(params(2), 2) as team:
