@@ -2,6 +2,7 @@
 
 BIN := .venv/bin
 PORT ?= 5000
+METHOD ?= mdpr
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export RAY_USAGE_STATS_ENABLED := 0
@@ -9,7 +10,7 @@ export RAY_ENABLE_UV_RUN_RUNTIME_ENV := 0
 export MLFLOW_DISABLE_TELEMETRY := true
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: help setup repro test test-all lint ui bench
+.PHONY: help setup repro tune test test-all lint ui bench
 .DEFAULT_GOAL := help
 
 help: ## say what there is to make
@@ -39,6 +40,11 @@ repro: setup ## run the default pipeline, from images to the result table
 	@dvc repro
 	@python -m pipeline.tracking.recorder
 	@python -m stages.tables --show
+
+tune: setup ## search better values for METHOD, train by them in full, and say what was gained (docs/tuning.md)
+	@dvc repro studies/dvc.yaml:gain@$(METHOD)
+	@python -m pipeline.tracking.recorder
+	@cat artifacts/tune/$(METHOD)/best.yaml artifacts/gain/$(METHOD)/gain.md
 
 test: setup ## run the test suite, without the slow tests
 	@pytest
