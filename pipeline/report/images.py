@@ -59,7 +59,10 @@ class Titled:
 
 @dataclass(frozen=True)
 class Attended:
-    """The attention of one experiment: for each image itself, then its maps, under the titles of ``header``."""
+    """The attention of one experiment: for each image itself, then its maps, under the titles of ``header``.
+
+    ``note`` says how coarse the maps are, or why there is none.
+    """
 
     name: str
     note: str
@@ -171,7 +174,10 @@ def _attended(training: Training, store: ImageStore, table: pd.DataFrame) -> lis
     rows = np.flatnonzero(table["role"] == "query")
     rows = rows[np.linspace(0, len(rows) - 1, min(ATTENDED, len(rows))).astype(int)]
     images = scored_images(store)[rows]
-    seen = attention.attend(open_checkpoint(training.folder), store, images)
+    try:
+        seen = attention.attend(open_checkpoint(training.folder), store, images)
+    except ValueError as error:  # a checkpoint of other parameters than the code has now
+        return [Attended(training.name, f"not shown: {error}", [], [])]
     if seen is None:
         return []
     columns = [(depth, index) for depth, maps in seen.maps.items() for index in range(maps.shape[1])]
@@ -184,7 +190,7 @@ def _attended(training: Training, store: ImageStore, table: pd.DataFrame) -> lis
             shown.append(Thumb(pictures.photo(panels.overlay(image, one)), "", f"{one.min():.2f} to {one.max():.2f}"))
         thumbs.append(shown)
     height, width = seen.cells
-    return [Attended(training.name, f"{height} x {width} cells", header, thumbs)]
+    return [Attended(training.name, f"Maps of {height} x {width} cells.", header, thumbs)]
 
 
 def spread(networks: Sequence[Scored]) -> Spread:

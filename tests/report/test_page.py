@@ -1,10 +1,13 @@
+import json
 import re
+import shutil
 from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
 
 from pipeline.report.artifacts import Made
+from pipeline.report.images import all_attention
 from pipeline.report.page import render
 from pipeline.tracking.usage import Usage
 from tests.browser import Browser, needs_chromium
@@ -85,6 +88,17 @@ def test_sections_without_anything_are_left_out(made):
 def test_without_the_images_all_that_needs_none_is_shown(made):
     found = Outline(render(replace(made, stores={}), [])).sections
     assert found == [section for section in SECTIONS if section not in ("lists", "attention")]
+
+
+def test_a_checkpoint_that_the_code_cannot_build_any_more_costs_its_attention_only(made, tmp_path):
+    old = made.trainings["mdpr"]
+    shutil.copytree(old.folder, tmp_path / "mdpr")
+    tree = json.loads((tmp_path / "mdpr" / "meta.json").read_text())
+    del tree["experiment"]["training"]["epochs"]
+    (tmp_path / "mdpr" / "meta.json").write_text(json.dumps(tree))
+    found = all_attention({"mdpr": replace(old, folder=tmp_path / "mdpr")}, made.scores, made.stores)
+    assert [(one.name, one.rows) for one in found] == [("mdpr", [])]
+    assert "training.epochs: missing" in found[0].note
 
 
 @pytest.fixture(scope="module")
