@@ -28,11 +28,16 @@ class Measured:
     recipe: Recipe | None = None
     quoted: Quoted | None = None
     """The published method that it repeats."""
+    splits: int = 0
+    """Of how many splits each has an experiment of its own."""
 
     @property
     def seeds(self) -> str:
-        """The number of seeds, or that there is none."""
-        return str(self.estimates["mAP"].num_seeds) if self.estimates else NOT_RUN
+        """The number of seeds, or of splits, or that nothing was run."""
+        if not self.estimates:
+            return NOT_RUN
+        num = self.estimates["mAP"].num_seeds
+        return f"{num} of {self.splits} splits" if self.splits else str(num)
 
     def verdict(self, metric: str, tolerance: float) -> Verdict | None:
         """Returns the verdict on the published number, None where there is none."""
@@ -41,13 +46,13 @@ class Measured:
         return judge(self.estimates[metric], self.quoted.metrics[metric], tolerance)
 
 
-def measure(experiment: str, results: Sequence[Result], quoted: Quoted | None = None) -> Measured:
-    """Returns what the results of one experiment, one for each seed, say in points."""
+def measure(experiment: str, results: Sequence[Result], quoted: Quoted | None = None, *, splits: int = 0) -> Measured:
+    """Returns what the results of one experiment, one for each seed or split, say in points."""
     if not results:
         return Measured(experiment, quoted=quoted)
     values = {name: [100 * result.metrics[name] for result in results] for name in METRICS}
     estimates = {name: estimate(scores) for name, scores in values.items()}
-    return Measured(experiment, estimates, results[0].recipe, quoted)
+    return Measured(experiment, estimates, results[0].recipe, quoted, splits)
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,10 @@ def compare(table: Comparison, results: Iterable[Result], published: list[Publis
     found = {row.row: results_of(results, table, row.experiments, splits=row.splits) for row in table.ours}
     if every := [result for rows in found.values() for result in rows]:
         check_equal_protocols(every)
-    ours = {row.row: measure(row.experiment, found[row.row], find_quoted(row, quoted, table)) for row in table.ours}
+    ours = {
+        row.row: measure(row.experiment, found[row.row], find_quoted(row, quoted, table), splits=row.splits)
+        for row in table.ours
+    }
     return Compared(table, quoted, ours)
 
 
@@ -98,7 +106,7 @@ def comparison_table(found: Compared) -> Table:
     if found.quoted:
         notes.append("Published numbers stand as printed; the raised number says where, and by which recipe they came.")
     if any(row.estimates and row.seeds != "1" for row in found.ours.values()):
-        notes.append("± is the standard deviation over seeds.")
+        notes.append("± is the standard deviation over seeds, or over splits.")
     if found.place.note:
         notes.append(found.place.note)
     columns = "lll" + "r" * len(METRICS) + "r" + "l" * len(RECIPE)

@@ -86,6 +86,7 @@ def test_splits_of_a_data_set_are_one_row(make_result):
     ]
     found = compare(table, results, []).ours["ours"]
     assert found.estimates["mAP"].mean == pytest.approx(75.0)
+    assert found.seeds == "2 of 2 splits"
 
 
 def test_a_row_that_repeats_what_is_not_published_is_an_error():
