@@ -46,7 +46,12 @@ def fill(grid: Grid, place: GridPlace, results: Iterable[Result], published: lis
     Raises:
         ValueError: when results of different protocols would stand in it, or a row repeats what is not published.
     """
-    found = results_of(results, place, list(place.experiments.values()))
+    every = list(results)
+    found = [
+        result
+        for experiment in place.experiments.values()
+        for result in results_of(every, place, experiment, splits=place.splits)
+    ]
     if found:
         check_equal_protocols(found)
     supervision = sorted({row.supervision for row in published})
@@ -60,7 +65,7 @@ def fill(grid: Grid, place: GridPlace, results: Iterable[Result], published: lis
             GridRow(
                 name,
                 switches,
-                measure(experiment, own) if experiment else None,
+                measure(experiment, own, splits=place.splits) if experiment else None,
                 find_quoted(repeated, quoted, place),
                 _gain(found, experiment, place.experiments.get(grid.base)),
             )
@@ -73,7 +78,8 @@ def grid_table(found: Filled) -> Table:
     grid, place, sources = found.grid, found.place, Sources()
     header = ("", *grid.switches, "experiment", "rank-1", "mAP", "95 % interval", "seeds", f"mAP over {grid.base}")
     rows = [_row(row, sources) for row in found.rows]
-    notes = [MARKED, "Rows without an experiment were not run."]
+    notes = [MARKED] if any(row.ours and row.ours.estimates for row in found.rows) else []
+    notes.append("Rows without an experiment were not run.")
     if any(row.gain for row in found.rows):
         notes.append("± is the standard deviation over seeds, the interval is that of the mean mAP (Student's t).")
         notes.append(f"mAP over {grid.base}: mean difference in points over the seeds that both have, paired by seed.")

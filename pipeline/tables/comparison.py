@@ -71,7 +71,7 @@ def compare(table: Comparison, results: Iterable[Result], published: list[Publis
         ValueError: when results of different protocols would stand in it, or it repeats a row that is not there.
     """
     quoted = published_beside(published, data=table.data, protocol=table.protocol, supervision=table.supervision)
-    found = {row.row: results_of(results, table, row.experiments, splits=row.splits) for row in table.ours}
+    found = {row.row: results_of(results, table, row.experiment, splits=row.splits) for row in table.ours}
     if every := [result for rows in found.values() for result in rows]:
         check_equal_protocols(every)
     ours = {
@@ -102,7 +102,7 @@ def comparison_table(found: Compared) -> Table:
         for cells in rows:
             cells[1] = Cell(supervision if several else "")
     ours = [_measured_row(name, row) for name, row in found.ours.items()]
-    notes = [MARKED]
+    notes = [MARKED] if any(row.estimates for row in found.ours.values()) or found.quoted else []
     if found.quoted:
         notes.append("Published numbers stand as printed; the raised number says where, and by which recipe they came.")
     if any(row.estimates and row.seeds != "1" for row in found.ours.values()):

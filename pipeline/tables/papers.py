@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -37,18 +37,13 @@ class Place(Block):
 class Ours(Block):
     """A row of ours: its name, its experiment, and the published method that it repeats.
 
-    ``splits`` is for data sets with a model for each split: the experiments are then EXPERIMENT_1 to EXPERIMENT_n.
+    With ``splits`` it is a model for each split of the data set: EXPERIMENT_1 to EXPERIMENT_n.
     """
 
     row: str
     experiment: str
     published: str = ""
     splits: int = 0
-
-    @property
-    def experiments(self) -> list[str]:
-        """The names of its experiments."""
-        return [f"{self.experiment}_{split}" for split in range(1, self.splits + 1)] or [self.experiment]
 
 
 class Comparison(Place):
@@ -61,10 +56,11 @@ class Comparison(Place):
 class GridPlace(Place):
     """Whose numbers fill the rows of a grid: by row, our experiment, and the published method.
 
-    ``variant`` tells apart two places of one data set and protocol.
+    ``variant`` tells apart two places of one data set and protocol; ``splits`` as in ``Ours``.
     """
 
     variant: str = ""
+    splits: int = 0
     experiments: dict[str, str] = {}
     published: dict[str, str] = {}
 
@@ -90,8 +86,10 @@ class Paper(Block):
     @property
     def experiments(self) -> set[str]:
         """All experiments of ours that stand in some row."""
-        named = {name for table in self.comparisons for row in table.ours for name in row.experiments}
-        return named | {name for grid in self.grids for place in grid.places for name in place.experiments.values()}
+        rows = [(row.experiment, row.splits) for table in self.comparisons for row in table.ours]
+        places = [place for grid in self.grids for place in grid.places]
+        rows += [(experiment, place.splits) for place in places for experiment in place.experiments.values()]
+        return {name for experiment, splits in rows for name in names_of(experiment, splits)}
 
 
 class Papers(Block):
@@ -117,26 +115,40 @@ def read_papers(path: Path = PAPERS_FILE) -> Papers:
     return found
 
 
-def results_of(results: Iterable[Result], place: Place, experiments: Sequence[str], *, splits: int = 0) -> list[Result]:
-    """Returns the results of the experiments at ``place``, one for each of them and each seed.
+def results_of(results: Iterable[Result], place: Place, experiment: str, *, splits: int = 0) -> list[Result]:
+    """Returns the results of an experiment at ``place``, one for each seed.
 
-    The ``splits`` of one data set hold different images; they count as one protocol.
+    With ``splits`` those of EXPERIMENT_1 to EXPERIMENT_n, as if they were seeds of one: the splits of a data set hold
+    different images, but a published number is the mean over them.
 
     Raises:
         ValueError: when one is on generated data and the place is not, or the other way round.
     """
+    names = {name: split for split, name in enumerate(names_of(experiment, splits), 1)}
     found = [
         result
         for result in results
-        if result.experiment in experiments
-        and (result.protocol.data, result.protocol.label) == (place.data, place.protocol)
+        if result.experiment in names and (result.protocol.data, result.protocol.label) == (place.data, place.protocol)
     ]
     if wrong := [result.experiment for result in found if result.protocol.is_generated != place.is_generated]:
         said, is_so = ("generated", "real") if place.is_generated else ("real", "generated")
         raise ValueError(f"{PAPERS_FILE.name} calls {place.title} {said}, but {wrong[0]} was scored on {is_so} data")
-    if splits:
-        return [replace(result, protocol=replace(result.protocol, fingerprint="one a split")) for result in found]
-    return found
+    if not splits:
+        return found
+    return [
+        replace(
+            result,
+            experiment=experiment,
+            seed=result.seed * splits + names[result.experiment],
+            protocol=replace(result.protocol, fingerprint="one a split"),
+        )
+        for result in found
+    ]
+
+
+def names_of(experiment: str, splits: int) -> list[str]:
+    """Returns the experiments that stand for one: itself, or one for each split."""
+    return [f"{experiment}_{split}" for split in range(1, splits + 1)] or [experiment]
 
 
 def _check(grid: Grid) -> Iterator[str]:

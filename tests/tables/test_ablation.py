@@ -45,3 +45,14 @@ def test_published_values_stand_in_columns_of_their_own():
 def test_numbers_of_different_protocols_never_stand_in_one_grid(make_result, results):
     with pytest.raises(ValueError, match="fingerprint"):
         lines_of([*results, make_result("mimic", 0.3, seed=4, fingerprint="xyz")])
+
+
+def test_splits_are_paired_with_each_other(make_result):
+    place = GridPlace(data="regdb", protocol="V->T", splits=2, experiments={"B": "agw_regdb", "B+SM": "smmd_regdb"})
+    scores = {("agw", 1): 0.70, ("agw", 2): 0.80, ("smmd", 1): 0.73, ("smmd", 2): 0.81}
+    results = [
+        make_result(f"{name}_regdb_{split}", score, data="regdb", search="V->T", fingerprint=f"split {split}")
+        for (name, split), score in scores.items()
+    ]
+    (line,) = [line for line in lines_of(results, place) if line.startswith("| B+SM |")]
+    assert line.endswith("| 2 of 2 splits | +2.0 ± 1.4 |")
