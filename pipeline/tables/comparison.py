@@ -97,14 +97,16 @@ def comparison_table(found: Compared) -> Table:
     groups: dict[str, list[list[Cell]]] = {}
     for row in found.quoted:
         groups.setdefault(row.supervision, []).append(_quoted_row(row, sources))
-    several = len(groups) > 1
-    for supervision, rows in groups.items():
-        for cells in rows:
-            cells[1] = Cell(supervision if several else "")
     ours = [_measured_row(name, row) for name, row in found.ours.items()]
+    every = [cells for rows in [*groups.values(), ours] for cells in rows]
+    if len({cells[1].text for cells in every} - {""}) == 1:
+        for cells in every:
+            cells[1] = Cell()
     notes = [MARKED] if any(row.estimates for row in found.ours.values()) or found.quoted else []
     if found.quoted:
-        notes.append("Published numbers stand as printed; the raised number says where, and by which recipe they came.")
+        notes.append(
+            "Published numbers stand as printed; the raised number names the source, which also tells their recipe."
+        )
     if any(row.estimates and row.seeds != "1" for row in found.ours.values()):
         notes.append("± is the standard deviation over seeds, or over splits.")
     if found.place.note:
@@ -164,12 +166,13 @@ def _quoted_row(row: Quoted, sources: Sources) -> list[Cell]:
         own = () if row.sources.get(metric, main) == main else (sources.number(row.sources[metric]),)
         text = f"{row.metrics[metric]}" if metric in row.metrics else ""
         numbers.append(Cell(text, footnotes=own, is_ranked=bool(text)))
-    return [name, Cell(), Cell(row.venue), *numbers, Cell(), *(Cell() for _ in RECIPE)]
+    return [name, Cell(row.supervision), Cell(row.venue), *numbers, Cell(), *(Cell() for _ in RECIPE)]
 
 
 def _measured_row(name: str, row: Measured) -> list[Cell]:
     numbers = [number(row.estimates.get(metric)) for metric in METRICS]
-    return [Cell(name), Cell(), Cell(row.experiment), *numbers, Cell(row.seeds), *recipe_cells(row.recipe)]
+    training = "" if row.recipe is None else row.recipe.supervision
+    return [Cell(name), Cell(training), Cell(row.experiment), *numbers, Cell(row.seeds), *recipe_cells(row.recipe)]
 
 
 def number(found: Estimate | None) -> Cell:
