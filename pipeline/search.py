@@ -1,0 +1,169 @@
+"""``python -m pipeline.search --checkpoint FOLDER --gallery FOLDER --query IMAGE``: the images nearest to one.
+
+Prints the ranked list of a trained network and draws it; its functions do the same for whoever imports them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from pipeline.config import parse
+from pipeline.data.doctor.inspection import decode
+from pipeline.data.layouts.folders import is_litter
+from pipeline.data.resizing import resize
+from pipeline.data.table import FORMATS
+from pipeline.data.transforms import normalize
+from pipeline.evaluation.postprocessing import unit_rows
+from pipeline.methods.registry import find
+from pipeline.models.embedder import Embedder
+from pipeline.training.checkpoint import open_checkpoint
+from pipeline.training.experiment import ExperimentParams
+from pipeline.training.precision import use_plain_float32
+
+IMAGES_AT_ONCE = 64
+COLUMNS = 6  # of images in a drawing
+
+
+@dataclass(frozen=True)
+class Network:
+    """A trained network, ready to embed images of ``height`` x ``width`` pixels."""
+
+    embedder: Embedder
+    height: int
+    width: int
+
+
+@dataclass(frozen=True)
+class Match:
+    """A gallery image and its distance from the query: 1 less the cosine of their embeddings."""
+
+    file: Path
+    distance: float
+
+
+def open_network(folder: Path) -> Network:
+    """Returns the network of a checkpoint folder (``artifacts/train/NAME``), on a GPU where there is one.
+
+    Raises:
+        ValueError: when the folder is no whole checkpoint, or of other parameters than the code has now.
+    """
+    found = open_checkpoint(folder)
+    params = parse(ExperimentParams, found.meta["experiment"], f"{folder}: experiment")
+    kind, (height, width) = find(params.method), found.meta["image"]
+    method = kind(
+        parse(kind.params_type, params.settings, f"{folder}: experiment.settings"),
+        num_classes=found.meta["num_classes"],
+        height=height,
+        width=width,
+        seed=params.seed,
+    )
+    method.network.load_state_dict(found.model())
+    use_plain_float32()
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return Network(method.embedder().to(device, torch.float32).eval(), height, width)
+
+
+def list_images(folder: Path) -> list[Path]:
+    """Returns the image files below a folder, sorted, without what systems leave behind.
+
+    Raises:
+        ValueError: when there is none.
+    """
+    files = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in FORMATS and path.is_file()]
+    found = [path for path in files if not is_litter(path.relative_to(folder).as_posix())]
+    if not found:
+        raise ValueError(f"{folder}: no images here (expected files ending in {', '.join(FORMATS)})")
+    return found
+
+
+def embed_files(network: Network, files: Sequence[Path], *, is_infrared: bool = False) -> np.ndarray:
+    """Returns the embeddings of image files at length 1, float32 ``[N, D]``.
+
+    Images become what they become in a prepared data set: RGB, resized by Pillow's bicubic filter. ``is_infrared`` is
+    for networks that are told it.
+
+    Raises:
+        ValueError: naming a file that is no readable image.
+    """
+    device = next(network.embedder.parameters()).device
+    parts = []
+    for start in range(0, len(files), IMAGES_AT_ONCE):
+        pixels = [decode(file.read_bytes(), str(file))[1] for file in files[start : start + IMAGES_AT_ONCE]]
+        images = np.stack([resize(one, network.height, network.width) for one in pixels])
+        batch = normalize(torch.from_numpy(images).permute(0, 3, 1, 2).to(device), torch.float32)
+        with torch.inference_mode():
+            parts.append(network.embedder(batch, torch.full((len(batch),), is_infrared, device=device)).cpu().numpy())
+    return unit_rows(np.concatenate(parts))
+
+
+def rank(query: np.ndarray, gallery: np.ndarray, files: Sequence[Path], count: int) -> list[Match]:
+    """Returns the ``count`` images nearest to a query ``[D]``, nearest first, by embeddings of length 1 ``[N, D]``."""
+    distances = 1 - gallery.astype(np.float64) @ query.astype(np.float64)
+    nearest = np.argsort(distances, kind="stable")[:count]
+    return [Match(files[place], float(distances[place])) for place in nearest]
+
+
+def draw(query: Path, matches: Sequence[Match], file: Path) -> None:
+    """Draws the query and its matches, nearest first, into a PNG file."""
+    from matplotlib.figure import Figure
+
+    shown = [
+        (query, "query"),
+        *((match.file, f"{place}   {match.distance:.3f}") for place, match in enumerate(matches, 1)),
+    ]
+    rows = -(-len(shown) // COLUMNS)
+    figure = Figure(figsize=(1.5 * COLUMNS, 3.3 * rows), layout="constrained")
+    panels = list(figure.subplots(rows, COLUMNS, squeeze=False).flat)
+    for panel in panels:
+        panel.set_axis_off()
+    for panel, (path, title) in zip(panels, shown, strict=False):
+        panel.imshow(decode(path.read_bytes(), str(path))[1])
+        panel.set_title(f"{title}\n{path.name[-22:]}", fontsize=7, fontweight="bold" if path is query else "normal")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(file, format="png", dpi=110, metadata={"Software": None})
+
+
+def search(checkpoint: Path, folder: Path, query: Path, *, count: int, infrared: str) -> list[Match]:
+    """Returns the images of a folder that are nearest to the query; its own file is none of them.
+
+    ``infrared``: which side was seen in infrared light: ``none``, ``query``, ``gallery`` or ``both``.
+    """
+    files = [file for file in list_images(folder) if not file.samefile(query)]
+    if not files:
+        raise ValueError(f"{folder}: holds nothing but the query")
+    network = open_network(checkpoint)
+    (embedded,) = embed_files(network, [query], is_infrared=infrared in ("query", "both"))
+    gallery = embed_files(network, files, is_infrared=infrared in ("gallery", "both"))
+    return rank(embedded, gallery, files, count)
+
+
+def main() -> None:
+    """Searches as the command line says."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--checkpoint", type=Path, required=True, help="a folder of artifacts/train")
+    parser.add_argument("--gallery", type=Path, required=True, help="a folder with images to look through")
+    parser.add_argument("--query", type=Path, required=True, help="the image to look for")
+    parser.add_argument("--count", type=int, default=10, help="how many to show (default: 10)")
+    parser.add_argument("--infrared", choices=("none", "query", "gallery", "both"), default="none")
+    parser.add_argument("--draw", type=Path, default=Path("ranked_list.png"), help="default: ranked_list.png")
+    given = parser.parse_args()
+    try:
+        matches = search(given.checkpoint, given.gallery, given.query, count=given.count, infrared=given.infrared)
+        draw(given.query, matches, given.draw)
+    except (ValueError, FileNotFoundError) as error:
+        sys.exit(f"error: {error}")
+    print("place  distance  image")
+    for place, match in enumerate(matches, start=1):
+        print(f"{place:5}  {match.distance:8.4f}  {match.file}")
+    print(f"drawn: {given.draw}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline import search
+from pipeline.data.store import ImageStore
+from pipeline.training.checkpoint import open_checkpoint
+from tests.noise import BASELINE, MDPR
+from tests.report.conftest import write_training
+
+
+@pytest.fixture(scope="module")
+def project(noise, tmp_path_factory):
+    """A folder with a checkpoint and image files: two persons, three images each, in two folders."""
+    root = tmp_path_factory.mktemp("search")
+    store = ImageStore(noise)
+    for name, block in (("baseline", BASELINE), ("mdpr", MDPR)):
+        write_training(root / "train", store, name, block)
+    generator = np.random.default_rng(0)
+    for person in ("ada", "bob"):
+        pattern = generator.integers(40, 216, (64, 32, 3))
+        (root / "gallery" / person).mkdir(parents=True)
+        for number in range(3):
+            image = (pattern + generator.integers(-20, 20, pattern.shape)).astype(np.uint8)
+            Image.fromarray(image).save(root / "gallery" / person / f"{number}.png")
+    (root / "gallery" / ".hidden.png").write_bytes(b"")
+    (root / "gallery" / "notes.txt").write_text("no image")
+    return root
+
+
+def run(project, monkeypatch, *arguments):
+    given = ["--checkpoint", str(project / "train" / "baseline"), "--gallery", str(project / "gallery")]
+    monkeypatch.setattr(sys, "argv", ["search", *given, *arguments])
+    search.main()
+
+
+@pytest.mark.parametrize("name", ["baseline", "mdpr"])
+def test_images_of_the_same_person_are_nearest_and_the_query_is_not_found(project, name):
+    query = project / "gallery" / "bob" / "1.png"
+    found = search.search(project / "train" / name, project / "gallery", query, count=10, infrared="none")
+    assert [match.file.parent.name for match in found] == ["bob", "bob", "ada", "ada", "ada"]
+    assert query not in [match.file for match in found]
+    assert [match.distance for match in found] == sorted(match.distance for match in found)
+
+
+def test_embeddings_are_those_of_the_packed_images_whatever_the_batch(project, noise, monkeypatch):
+    from pipeline.methods.registry import find
+    from pipeline.scoring.comparison import EvaluationParams
+    from pipeline.scoring.evaluate import embed_test, model_from
+    from tests.noise import EVALUATION
+
+    store, found = ImageStore(noise), open_checkpoint(project / "train" / "baseline")
+    files = []
+    for row in range(5):
+        files.append(project / f"{row}.png")
+        Image.fromarray(store.images[row]).save(files[-1])
+    monkeypatch.setattr(search, "IMAGES_AT_ONCE", 2)
+    embeddings = search.embed_files(search.open_network(project / "train" / "baseline"), files)
+    model = model_from(found, find("baseline"), store)
+    expected = embed_test(model, store, np.arange(5), EvaluationParams.model_validate(EVALUATION))
+    expected = expected / np.linalg.norm(expected, axis=1, keepdims=True)
+    np.testing.assert_allclose(embeddings, expected, atol=1e-5)
+
+
+def test_the_command_prints_and_draws_the_list(project, monkeypatch, tmp_path, capsys):
+    drawn = tmp_path / "list.png"
+    run(project, monkeypatch, "--query", str(project / "gallery/ada/0.png"), "--count", "3", "--draw", str(drawn))
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 5
+    assert lines[1].endswith(("ada/1.png", "ada/2.png"))
+    assert Image.open(drawn).width > Image.open(drawn).height
+    columns = np.asarray(Image.open(drawn).convert("L")).min(axis=0) < 255
+    assert np.count_nonzero(np.diff(columns.astype(int)) == 1) >= 4  # the query and three images, side by side
+
+
+@pytest.mark.parametrize(
+    ("query", "message"), [("ada/9.png", "No such file"), ("notes.txt", r"notes\.txt: not a readable image")]
+)
+def test_a_query_that_is_no_image_is_named(project, monkeypatch, query, message):
+    with pytest.raises(SystemExit, match=f"error: .*{message}"):
+        run(project, monkeypatch, "--query", str(project / "gallery" / query))
+
+
+def test_a_gallery_without_other_images_is_an_error(project, tmp_path):
+    with pytest.raises(ValueError, match="no images here"):
+        search.list_images(tmp_path)
+    query = tmp_path / "alone.png"
+    Image.new("RGB", (8, 8)).save(query)
+    with pytest.raises(ValueError, match="nothing but the query"):
+        search.search(project / "train" / "baseline", tmp_path, query, count=1, infrared="none")
