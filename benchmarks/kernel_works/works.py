@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -55,7 +56,7 @@ def from_features(device: str, *, queries: int, gallery: int, identities: int, i
     return Pair(ours, lambda: product(on_device[:queries], on_device[queries:]))
 
 
-def reranking(device: str, *, queries: int, gallery: int, identities: int) -> Pair:
+def reranking(device: str, *, queries: int, gallery: int, identities: int, is_beside_search: bool) -> Pair:
     people, labels = retrieval_set(queries, gallery, identities)
     rows = embeddings(people)
 
@@ -64,7 +65,10 @@ def reranking(device: str, *, queries: int, gallery: int, identities: int) -> Pa
         checked = Labels(**labels, rule=SAME_CAMERA_REMOVED)
         rank_space(reranked, checked, average_precision="standard", with_identities=False)
 
-    return Pair(ours, lambda: find_nearest(rows, RERANKING["k1"] + 1, metric="cosine", farthest=True, device=device))
+    def search() -> None:
+        find_nearest(rows, RERANKING["k1"] + 1, metric="cosine", farthest=True, device=device)
+
+    return Pair(ours, search) if is_beside_search else beside_product(ours, rows, device)
 
 
 def jaccard(device: str, *, images: int, identities: int) -> Pair:
@@ -78,13 +82,18 @@ def jaccard(device: str, *, images: int, identities: int) -> Pair:
 
 def growth(device: str, *, images: int, identities: int) -> Pair:
     rows = training_set(images, identities)
-    on_device = torch.from_numpy(rows).to(device)
-    part = on_device[:FLOOR_ROWS]
 
     def ours() -> None:
         jaccard_distance(rows, **JACCARD, convention="cluster_contrast", device=device)
 
-    return Pair(ours, lambda: product(part, on_device), share=len(part) / images)
+    return beside_product(ours, rows, device)
+
+
+def beside_product(ours: Callable[[], Any], rows: np.ndarray, device: str) -> Pair:
+    """Returns ours beside the product of all rows with all, of which a few blocks are timed."""
+    on_device = torch.from_numpy(rows).to(device)
+    part = on_device[:FLOOR_ROWS]
+    return Pair(ours, lambda: product(part, on_device), share=len(part) / len(rows))
 
 
 def clustering(device: str, *, images: int, identities: int) -> Pair:
@@ -118,9 +127,9 @@ def works() -> list[Work]:
         rows.append(Work(f"jaccard-{images}", within, jaccard, size, {}))
         rows.append(Work(f"dbscan-{images}", Target("scikit-learn", seconds=0.1), clustering, size, {}))
     rows += [
-        Work("reranking-market", Target(search, ratio=1.5, gib=1.0), reranking, market, {}),
+        Work("reranking-market", Target(search, ratio=1.5, gib=1.0), reranking, market, {"is_beside_search": True}),
         Work("msmt17", Target("torch.mm", ratio=1.4, gib=1.0), from_features, msmt17, trained),
-        Work("reranking-msmt17", Target(search, gib=4.0), reranking, msmt17, {}),
+        Work("reranking-msmt17", Target("torch.mm", gib=4.0), reranking, msmt17, {"is_beside_search": False}),
     ]
     for images in (6250, 12500, 25000, 50000, 100000):
         size, within = {"images": images, "identities": images // 17}, Target("torch.mm", ratio=1.0)
