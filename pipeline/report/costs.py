@@ -32,13 +32,14 @@ def costs(usages: Sequence[Usage], trainings: Mapping[str, Training]) -> list[Co
     found = []
     for stage, name in sorted(rows, key=_place):
         usage, training = known.get((stage, name)), trainings.get(name) if stage == "train" else None
+        speeds = training.curve("images_per_second")[1] if training else []
         found.append(
             Cost(
                 stage,
                 name,
                 usage.seconds if usage else None,
                 usage.peak_memory_megabytes if usage else None,
-                median(training.curve("images_per_second")[1]) if training else None,
+                median(speeds) if speeds else None,
                 len(training.history) if training else None,
             )
         )

@@ -14,7 +14,7 @@ from pipeline.report.artifacts import Scored, Training, scored_images
 from pipeline.report.numbers import Panel
 from pipeline.training.checkpoint import open_checkpoint
 
-ROWS_AT_MOST = 8
+ROWS_AT_MOST = 8  # the page says so
 """How many experiments of a data set are looked at: the first seed of each, those that came first."""
 ATTENDED = 6
 

@@ -9,7 +9,7 @@ from markupsafe import Markup, escape
 
 from pipeline.report import panels
 from pipeline.report.artifacts import Scored, Training
-from pipeline.tables.figures import Curve, Look
+from pipeline.tables.figures import Curve, Look, row_of
 from pipeline.tables.render import Format, Table, notes, texts
 
 HTML = Format("<strong>{}</strong>".format, "<u>{}</u>".format, "<sup>{}</sup>".format, lambda text: str(escape(text)))
@@ -61,13 +61,17 @@ def grids(tables: Iterable[Table]) -> list[Grid]:
 
 
 def training_panels(trainings: Mapping[str, Training], look: Mapping[str, Look]) -> list[Panel]:
-    """Returns the loss of each training by epoch, each in a panel of its own: their scales differ."""
-    found = []
+    """Returns the loss of each experiment by epoch, each in a panel of its own with all its seeds: scales differ."""
+    by_row: dict[str, dict[str, Curve]] = {}
     for name, training in trainings.items():
-        epochs, losses = training.curve("loss")
-        alt = f"Training loss of {name}: {losses[0]:.3g} in epoch 1, {losses[-1]:.3g} in epoch {len(losses)}."
-        uri = panels.curves({name: (epochs, losses)}, look, x="epoch", y="loss")
-        found.append(Panel(name, uri, alt, f"{losses[0]:.3g} → {losses[-1]:.3g}"))
+        by_row.setdefault(row_of(name), {})[name] = training.curve("loss")
+    found = []
+    for row, curves in by_row.items():
+        losses = next(iter(curves.values()))[1]
+        seeds = f", the first of {len(curves)} seeds" if len(curves) > 1 else ""
+        alt = f"Training loss of {row}: {losses[0]:.3g} in epoch 1, {losses[-1]:.3g} in epoch {len(losses)}{seeds}."
+        uri = panels.curves(curves, look, x="epoch", y="loss")
+        found.append(Panel(row, uri, alt, f"{losses[0]:.3g} → {losses[-1]:.3g}{seeds}"))
     return found
 
 
@@ -106,3 +110,9 @@ def cluster_panels(trainings: Mapping[str, Training], look: Mapping[str, Look]) 
 def clustered_names(trainings: Mapping[str, Training]) -> list[str]:
     """Returns the trainings that made clusters."""
     return [name for name, training in trainings.items() if training.curve("num_clusters")[0]]
+
+
+def legend(names: Iterable[str], look: Mapping[str, Look]) -> list[tuple[str, str]]:
+    """Returns the experiments of these names, seeds left out, each with a line in its look."""
+    rows = {row_of(name): look[name] for name in names}
+    return [(row, panels.swatch(one)) for row, one in rows.items()]

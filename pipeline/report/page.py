@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from pipeline.evaluation.stamp import Result
-from pipeline.report import cards, citations, costs, images, numbers, panels
+from pipeline.report import cards, citations, costs, images, numbers
 from pipeline.report.artifacts import Made, Scored, Training
 from pipeline.tables.figures import looks
 from pipeline.tables.overview import build_tables
@@ -54,9 +54,9 @@ def sections(given: Made, usages: Sequence[Usage]) -> dict[str, Any]:
         "papers": paper_tables(results, published),
         "losses": numbers.training_panels(given.trainings, look),
         "cmc": numbers.cmc_panels(given.scores, look),
-        "cmc_legend": [(name, panels.swatch(look[name])) for name in scored],
+        "cmc_legend": numbers.legend(scored, look),
         "clusters": numbers.cluster_panels(given.trainings, look),
-        "clusters_legend": [(name, panels.swatch(look[name])) for name in numbers.clustered_names(given.trainings)],
+        "clusters_legend": numbers.legend(numbers.clustered_names(given.trainings), look),
         "lists": [lists for rows, store in with_images for lists in images.all_lists(rows, store)],
         "attention": images.all_attention(given.trainings, given.scores, given.stores),
         "distances": [images.spread(rows) for _, rows in networks],

@@ -32,11 +32,16 @@ class Look:
 def looks(names: Iterable[str]) -> dict[str, Look]:
     """Returns how each experiment looks in every figure: by its place among all of them; seeds look like their row."""
     rows: dict[str, int] = {}
-    places = {name: rows.setdefault(name.partition("_seed")[0], len(rows)) for name in names}
+    places = {name: rows.setdefault(row_of(name), len(rows)) for name in names}
     return {
         name: Look(COLOURS[place % len(COLOURS)], DASHES[place % len(DASHES)], MARKERS[place % len(MARKERS)])
         for name, place in places.items()
     }
+
+
+def row_of(name: str) -> str:
+    """Returns the experiment whose row NAME_seed2 stands in: NAME."""
+    return name.partition("_seed")[0]
 
 
 def read_curve(path: Path, x: str, y: str) -> Curve:
