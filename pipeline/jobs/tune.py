@@ -146,13 +146,14 @@ class Follow(ray.tune.Callback):
             start = self.plan.place(self.plan.start)  # number 1, whichever process of the first few is up first
             others = [begun for begun in place.parent.glob(f"*{NUMBER}") if begun.with_suffix("") != start]
             number = 1 if place == start else len(others) + 2
+            place.with_suffix(LEDGER).touch()
             unseen = file.with_suffix(".new")
             unseen.write_text(json.dumps({"number": number, "values": trial.config}))
             unseen.rename(file)
         for left in (ERROR, FAILURE):
             place.with_suffix(left).unlink(missing_ok=True)
         self.numbers[place], self.epochs[place] = json.loads(file.read_text())["number"], 0
-        self.runs[place] = self.tracked.begin_trial(name=f"{self.plan.name} {self.numbers[place]}", params=trial.config)
+        self._run(place, trial)
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
@@ -163,7 +164,8 @@ class Follow(ray.tune.Callback):
             return
         self.epochs[place] = epoch
         metrics = {name: value for name, value in result.items() if name not in AUTO_RESULT_KEYS}
-        self.runs[place].writer().log(epoch, {name: value for name, value in metrics.items() if type(value) is float})
+        measured = {name: value for name, value in metrics.items() if type(value) is float}
+        self._run(place, trial).writer().log(epoch, measured)
         self._say(place, f"epoch {epoch}/{self.plan.epochs}  {self.plan.criterion} {result[self.plan.criterion]:.4f}")
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
@@ -180,12 +182,18 @@ class Follow(ray.tune.Callback):
         place.with_suffix(FAILURE).write_text(why)
         self._end(place, "FAILED", f"failed: {why}")
 
+    def _run(self, place: Path, trial: Any) -> TrialRun:
+        """Returns the trial's run in tracking; a second trial of the same values may open a new one."""
+        if place not in self.runs:
+            name = f"{self.plan.name} {self.numbers[place]}"
+            self.runs[place] = self.tracked.begin_trial(name=name, params=trial.config)
+        return self.runs[place]
+
     def _end(self, place: Path, status: Literal["FINISHED", "FAILED"], what: str) -> None:
-        run = self.runs.pop(place, None)
-        if run is not None:
-            run.end(status)
-            if what:
-                self._say(place, what)
+        if place in self.runs:
+            self.runs.pop(place).end(status)
+        if what:
+            self._say(place, what)
 
     def _say(self, place: Path, what: str) -> None:
         print(f"{self.plan.name}, trial {self.numbers[place]}: {what}", file=sys.stderr)
@@ -244,8 +252,8 @@ def _sampler(plan: Plan, at_once: int) -> Any:
     from ray.tune.search.optuna import OptunaSearch
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    begun = [dict(trial.values) for trial in begun_trials(plan)] or [dict(plan.start)]
-    draws = OptunaSearch(points_to_evaluate=begun, seed=plan.params.seed + len(begun) - 1)
+    others = [dict(trial.values) for trial in begun_trials(plan) if trial.values != plan.start]
+    draws = OptunaSearch(points_to_evaluate=[dict(plan.start), *others], seed=plan.params.seed + len(others))
     return ConcurrencyLimiter(draws, max_concurrent=at_once)
 
 

@@ -133,7 +133,7 @@ def test_a_search_whose_trials_have_workers_of_their_own_stops_them_and_ends(col
 
 @pytest.mark.slow
 def test_optuna_and_the_median_rule_end_too(colours, tmp_path, ray):
-    block = {**FROM_BAD, "sampler": "optuna", "scheduler": {"kind": "median", "grace": 1, "others": 1}}
+    block = {**FROM_BAD, "sampler": "optuna", "scheduler": {"kind": "median", "grace": 2, "others": 1}, "trials": 8}
     with ending_within(240):
         other = search(plan(tmp_path, colours, block), resources(0), StageRun())
     assert other.start.ended(4) == "finished"
@@ -146,9 +146,8 @@ def test_a_trial_that_fails_is_told_and_the_others_go_on(colours, tmp_path, ray)
     with ending_within(240):
         other = search(plan(tmp_path, colours, block), resources(0), StageRun())
     assert other.best.values == {"settings.batch.identities": 2}
-    assert [trial.failure for trial in other.trials if trial.failure] == [
-        "ValueError: a group needs 17 identities, but only 16 are labelled for training"
-    ]
+    (failure,) = [trial.failure for trial in other.trials if trial.failure]
+    assert failure.startswith("ValueError: a group needs 17 identities, but only 16 are labelled")
 
 
 LONG = {
@@ -181,7 +180,7 @@ def test_a_search_that_was_killed_goes_on_and_trains_nothing_twice(colours, tmp_
         started = psutil.Process(first.pid).children(recursive=True)
         first.kill()
         first.wait()
-        _, alive = psutil.wait_procs(started, timeout=60)
+        _, alive = psutil.wait_procs(started, timeout=150)  # Ray's agents look for their dead master for a minute
         assert alive == []
         before = begun_trials(made)
         assert len(before) < LONG["trials"], "the search was to be killed while it was under way"
