@@ -28,11 +28,12 @@ def run(names: list[str]) -> None:
     from pipeline.tracking import usage
     from pipeline.tracking.runs import stage_run, usage_folder
 
-    with stage_run(stage="report", name="", params={}):
+    with stage_run(stage="report", name="", params={}) as tracked:
         made = read_made(SCORES, TRAININGS, PREPARED, names)
         page = render(made, usage.read(usage_folder()))
         PAGE.parent.mkdir(parents=True, exist_ok=True)
         PAGE.write_text(page)
+        tracked.log_artifact(PAGE)
     print(f"report: {PAGE.absolute().as_uri()}")
 
 
