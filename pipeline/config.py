@@ -61,7 +61,7 @@ def load(path: Path = PARAMS_FILE) -> dict[str, Any]:
     if not path.is_file():
         raise FileNotFoundError(f"no parameters at {path.resolve()}: run from the project's root folder")
     try:
-        tree = yaml.safe_load(path.read_text())
+        tree = yaml.load(path.read_text(), yaml.CSafeLoader)  # ten times as fast as yaml.safe_load
     except yaml.YAMLError as error:
         raise ValueError(f"{path} is no YAML: {error}") from None
     if not isinstance(tree, dict):

@@ -1,11 +1,16 @@
 """``python -m stages.train EXPERIMENT``: packed images -> ``artifacts/train/EXPERIMENT`` (checkpoint, history)."""
 
+from __future__ import annotations
+
 import argparse
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stages.mistakes import told_plainly
+
+if TYPE_CHECKING:
+    from pipeline.jobs.resources import ResourcesParams
 
 
 def main() -> None:
@@ -20,21 +25,20 @@ def main() -> None:
 def run(name: str) -> None:
     """Trains an experiment and publishes its last checkpoint."""
     from pipeline.config import load, seeded_block
+    from pipeline.jobs.resources import resources_of
 
     tree = load()
-    train_as(name, seeded_block(tree, "experiments", name), seeded_block(tree, "resources", name))
+    train_as(name, seeded_block(tree, "experiments", name), resources_of(tree, name))
 
 
-def train_as(name: str, params: dict[str, Any], resources_block: Any) -> None:
+def train_as(name: str, params: dict[str, Any], resources: ResourcesParams) -> None:
     """Trains an experiment's block under a name and publishes its last checkpoint."""
-    from pipeline.config import block, parse
-    from pipeline.jobs.resources import ResourcesParams
+    from pipeline.config import block
     from pipeline.methods.registry import find
     from pipeline.tracking.runs import stage_run
     from pipeline.training.checkpoint import alone
     from pipeline.training.experiment import describe, publish
 
-    resources = parse(ResourcesParams, resources_block, f"resources.{name}")
     data = Path("data/prepared") / block(params, "data")
     job = describe(name, params, find(block(params, "method")), data, Path(".runs"))
     with alone(job.run_folder), stage_run(stage="train", name=name, params=params, inputs=[data]) as tracked:

@@ -19,13 +19,14 @@ def main() -> None:
 def run(name: str) -> None:
     """Lays best.yaml over the experiment's block, and trains that."""
     from pipeline.config import block, load
+    from pipeline.jobs.resources import resources_of
     from pipeline.tuning.overlay import overlaid
 
     tree = load()
     experiment = block(tree, "tune", name, "experiment")
     best = Path("artifacts/tune") / name / "best.yaml"
     params = overlaid(block(tree, "experiments", experiment), load(best), str(best))
-    train_as(f"{name}_tuned", params, block(tree, "resources", experiment))
+    train_as(f"{name}_tuned", params, resources_of(tree, experiment))
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ def main() -> None:
 def run(name: str) -> None:
     """Searches for better values of an experiment, and writes those of the best trial."""
     from pipeline.config import block, load, parse
-    from pipeline.jobs.resources import ResourcesParams
+    from pipeline.jobs.resources import resources_of
     from pipeline.methods.registry import find
     from pipeline.tracking.runs import stage_run
     from pipeline.training.checkpoint import alone
@@ -29,7 +29,7 @@ def run(name: str) -> None:
     tree = load()
     params = parse(TuneParams, block(tree, "tune", name), f"tune.{name}")
     experiment = block(tree, "experiments", params.experiment)
-    resources = parse(ResourcesParams, block(tree, "resources", "tune"), "resources.tune")
+    resources = resources_of(tree, "tune")
     data = Path("data/prepared") / block(experiment, "data")
     plan = make_plan(name, params, experiment, find(block(experiment, "method")), data, Path(".runs"))
     with (

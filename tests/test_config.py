@@ -75,7 +75,7 @@ def test_records_have_no_defaults():
 
 def test_what_is_no_yaml_is_told_by_its_line(tmp_path):
     (tmp_path / "params.yaml").write_text('one: 1\nsettings: {camera: "_c(\\d+)"}\n')
-    with pytest.raises(ValueError, match=r"(?s)params\.yaml is no YAML: .*unknown escape character 'd'.*line 2"):
+    with pytest.raises(ValueError, match=r"(?s)params\.yaml is no YAML: .*line 2, .*unknown escape character"):
         load(tmp_path / "params.yaml")
 
 
@@ -100,7 +100,6 @@ def test_a_seed_in_a_name_is_taken_by_the_block_and_by_the_trainings_it_learns_f
             "start": {"experiment": "teacher", "weights": "start"},
             "teacher": {"experiment": "teacher", "weights": "trained"},
         },
-        "resources": {"student": {"workers": 0}},
     }
     assert seeded_block(tree, "experiments", "student_seed2") == {
         "seed": 2,
@@ -113,7 +112,6 @@ def test_a_seed_in_a_name_is_taken_by_the_block_and_by_the_trainings_it_learns_f
     }
     assert seeded_block(tree, "experiments", "teacher_seed12")["settings"] == {"clusters": "artifacts/cluster/start"}
     assert seeded_block(tree, "cluster", "teacher_seed3") == {"experiment": "teacher_seed3", "weights": "trained"}
-    assert seeded_block(tree, "resources", "student_seed3") == {"workers": 0}
     assert seeded_block(tree, "experiments", "student") is student
     with pytest.raises(ValueError, match=r"no experiments\.mdpr; there is: teacher, student"):
         seeded_block(tree, "experiments", "mdpr_seed2")

@@ -1,5 +1,6 @@
 """dvc.yaml lists the code that each stage imports and nothing more, so that a change reruns what it must."""
 
+import itertools
 import re
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from pipeline.methods.registry import METHODS, find
 from pipeline.tuning.overlay import overlaid
 
 ROOT = Path(__file__).parents[1]
+TREE = config.load(ROOT / "params.yaml")
 WHOLE = (
     "pipeline/data/doctor",
     "pipeline/clustering",
@@ -47,32 +49,50 @@ def build_graph():
 def stages():
     """Yields (address, command's words, deps) of every stage of both files, foreach written out."""
     for file in ("dvc.yaml", "studies/dvc.yaml"):
-        for name, stage in yaml.safe_load((ROOT / file).read_text())["stages"].items():
-            items = stage.get("foreach", [None])
-            for item in items:
-                text = yaml.safe_dump(stage.get("do", stage))
-                if item is not None:
-                    text = text.replace("${item}", str(item)).replace("${key}", str(item))
-                    for key, value in (items[item] if isinstance(items, dict) else {}).items():
-                        text = text.replace("${item." + key + "}", str(value))
-                body = yaml.safe_load(text)
-                address = f"{file}:{name}" + (f"@{item}" if item is not None else "")
-                yield pytest.param(body["cmd"].split(), body.get("deps", []), id=address)
+        for name, stage in yaml.load((ROOT / file).read_text(), yaml.CSafeLoader)["stages"].items():
+            for item, values in copies(stage):
+                body = stage.get("do", stage)
+                words = {"${item}": item, "${key}": item} | {"${item." + key + "}": values[key] for key in values}
+                command, *deps = (replaced(text, words) for text in (body["cmd"], *body.get("deps", [])))
+                address = f"{file}:{name}" + (f"@{item}" if item else "")
+                yield pytest.param(command.split(), deps, id=address)
+
+
+def replaced(text, words):
+    for word, value in words.items():
+        text = text.replace(word, value)
+    return text
+
+
+def copies(stage):
+    """Yields the name and the values of every copy of a stage, as ``foreach`` and ``matrix`` make them."""
+    match stage:
+        case {"matrix": {**axes}}:
+            for values in itertools.product(*axes.values()):
+                yield "-".join(values), dict(zip(axes, values, strict=True))
+        case {"foreach": {**items}}:
+            yield from items.items()
+        case {"foreach": items}:
+            yield from ((str(item), {}) for item in items)
+        case _:
+            yield "", {}
+
+
+STAGES = list(stages())
 
 
 def imported_files(graph, command):
     """Returns the files of ours that ``python -m stages.NAME ARGUMENT`` loads."""
-    tree = config.load(ROOT / "params.yaml")
     entry, argument = command[2], command[3] if len(command) > 3 else None
     roots = {entry}
     if entry == "stages.references":
-        argument = tree["references"][argument]["pretrained"]
+        argument = TREE["references"][argument]["pretrained"]
     if entry == "stages.prepare":
-        roots.add(READERS[tree["prepare"][argument]["reader"]])
+        roots.add(READERS[TREE["prepare"][argument]["reader"]])
     if entry == "stages.cluster":
-        argument = config.seeded_block(tree, "cluster", argument)["experiment"]
+        argument = config.seeded_block(TREE, "cluster", argument)["experiment"]
     if entry in ("stages.train", "stages.cluster", "stages.evaluate", "stages.references"):
-        roots.add(METHODS[config.seeded_block(tree, "experiments", argument)["method"]].split(":")[0])
+        roots.add(METHODS[config.seeded_block(TREE, "experiments", argument)["method"]].split(":")[0])
     if entry in SEARCHES:
         roots |= {method.split(":")[0] for method in METHODS.values()}
     modules = set(roots).union(*(graph.find_upstream_modules(root) for root in roots))
@@ -85,7 +105,7 @@ def imported_files(graph, command):
     return files
 
 
-@pytest.mark.parametrize(("command", "deps"), stages())
+@pytest.mark.parametrize(("command", "deps"), STAGES)
 def test_a_stage_depends_on_the_code_it_imports_and_nothing_more(graph, command, deps):
     listed = {dep for dep in deps if dep.startswith(("pipeline", "stages"))}
     expected = imported_files(graph, command)
@@ -94,13 +114,12 @@ def test_a_stage_depends_on_the_code_it_imports_and_nothing_more(graph, command,
     assert not superfluous, f"remove from deps: {superfluous}"
 
 
-@pytest.mark.parametrize(("command", "deps"), stages())
+@pytest.mark.parametrize(("command", "deps"), STAGES)
 def test_a_stage_depends_on_the_data_and_the_start_that_its_parameters_name(command, deps):
-    tree = config.load(ROOT / "params.yaml")
     name = command[3] if len(command) > 3 else None
-    deps = [dep if "${" not in dep else filled(dep, tree) for dep in deps]
+    deps = [dep if "${" not in dep else filled(dep) for dep in deps]
     if command[2] in ("stages.train", "stages.evaluate"):
-        experiment = config.seeded_block(tree, "experiments", name)
+        experiment = config.seeded_block(TREE, "experiments", name)
         assert f"data/prepared/{experiment['data']}" in deps
         if command[2] == "stages.evaluate":
             assert f"artifacts/train/{name}" in deps
@@ -111,15 +130,15 @@ def test_a_stage_depends_on_the_data_and_the_start_that_its_parameters_name(comm
             settings = config.parse(kind.params_type, experiment["settings"], name)
             assert set(kind.sources(settings).values()) <= set(deps)
     if command[2] == "stages.cluster":
-        params = config.seeded_block(tree, "cluster", name)
-        experiment = config.seeded_block(tree, "experiments", params["experiment"])
+        params = config.seeded_block(TREE, "cluster", name)
+        experiment = config.seeded_block(TREE, "experiments", params["experiment"])
         network = f"{experiment['start']}/model.safetensors"
         if params["weights"] == "trained":
             network = f"artifacts/train/{params['experiment']}"
         assert {f"data/prepared/{experiment['data']}", network} <= set(deps)
     if command[2] in SEARCHES:
-        search = tree["tune"][name]
-        experiment = tree["experiments"][search["experiment"]]
+        search = TREE["tune"][name]
+        experiment = TREE["experiments"][search["experiment"]]
         assert f"data/prepared/{experiment['data']}" in deps
         assert {f"artifacts/tune/{name}", f"{experiment['start']}/model.safetensors"} & set(deps)
         block = overlaid(experiment, search["fidelity"], name) if command[2] == "stages.tune" else experiment
@@ -131,11 +150,11 @@ def test_a_stage_depends_on_the_data_and_the_start_that_its_parameters_name(comm
         assert scored == {dep for dep in deps if dep.startswith("artifacts/evaluate/")}
 
 
-def filled(text, tree):
+def filled(text):
     """Replaces ``${a.b}`` by the parameter ``a.b``, as DVC does."""
-    return re.sub(r"\$\{([\w.]+)\}", lambda found: str(config.block(tree, *found[1].split("."))), text)
+    return re.sub(r"\$\{([\w.]+)\}", lambda found: str(config.block(TREE, *found[1].split("."))), text)
 
 
-@pytest.mark.parametrize(("command", "deps"), stages())
+@pytest.mark.parametrize(("command", "deps"), STAGES)
 def test_no_stage_depends_on_the_number_of_workers_or_the_place_of_the_data(command, deps):
     assert not [dep for dep in deps if dep.startswith(("data/raw", "params.yaml"))]

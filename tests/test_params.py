@@ -8,7 +8,7 @@ import torch
 from pipeline import config
 from pipeline.data import readers, regdb
 from pipeline.data.prepare import PrepareParams
-from pipeline.jobs.resources import ResourcesParams
+from pipeline.jobs.resources import ResourcesParams, resources_of
 from pipeline.methods.registry import find
 from pipeline.scoring.comparison import EvaluationParams
 from pipeline.scoring.references import ReferencesParams
@@ -49,7 +49,7 @@ def test_every_experiment_can_be_built_on_its_data(name):
         method = kind(settings, num_classes=10, height=data["height"], width=data["width"], seed=params.seed)
         assert method.cameras  # goes into the stamp
     assert method.groups == params.settings["batch"]["groups"]
-    config.parse(ResourcesParams, TREE["resources"][name], f"resources.{name}")
+    assert resources_of(TREE, name)
 
 
 @pytest.mark.parametrize("name", TREE["tune"])
@@ -59,7 +59,13 @@ def test_every_search_fits_its_experiment(name):
     base = overlaid(overlaid(experiment, params.start, where), params.fidelity, where)
     space = read_space(params.space, where)
     assert start_values(space, base, find(experiment["method"]), params, where).keys() == space.keys()
-    config.parse(ResourcesParams, TREE["resources"]["tune"], "resources.tune")
+    assert resources_of(TREE, "tune")
+
+
+def test_resources_are_those_of_an_experiment_or_of_a_search():
+    assert TREE["resources"].keys() - {"default", "tune"} <= TREE["experiments"].keys()
+    for name, block in TREE["resources"].items():
+        assert resources_of(TREE, f"{name}_seed2") == config.parse(ResourcesParams, block, f"resources.{name}")
 
 
 def test_the_stages_blocks_can_be_read():

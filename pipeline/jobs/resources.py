@@ -9,9 +9,9 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-from pipeline.config import Record
+from pipeline.config import Record, block, parse
 from pipeline.training.groups import owned_groups
 from pipeline.training.workers import Workers
 
@@ -42,6 +42,13 @@ class ResourcesParams(Record):
     workers: int | Literal["auto"]
     cpus_per_worker: int
     retries: int
+
+
+def resources_of(tree: dict[str, Any], experiment: str) -> ResourcesParams:
+    """Returns the experiment's block of ``resources`` in params.yaml, whatever its seed, or the block ``default``."""
+    name = experiment.partition("_seed")[0]
+    chosen = name if name in block(tree, "resources") else "default"
+    return parse(ResourcesParams, block(tree, "resources", chosen), f"resources.{chosen}")
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ def test_nothing_is_begun_with_parameters_that_do_not_fit(fresh, refused):
     fresh.write(experiments={"mdpr": changed(MDPR, settings__part_nun=2)})
     assert "experiments.mdpr.settings.part_nun: unknown key" in refused(fresh, train, "mdpr")
     fresh.write(resources={})
-    assert refused(fresh, train, "mdpr").startswith("error: params.yaml has no resources.mdpr")
+    assert refused(fresh, train, "mdpr").startswith("error: params.yaml has no resources.default")
     fresh.write(experiments={"mdpr": changed(MDPR, method="mdrp")}, resources={"mdpr": {"workers": 0}})
     assert "resources.mdpr.cpus_per_worker: missing" in refused(fresh, train, "mdpr")
     assert not (fresh.folder / ".runs").exists()
