@@ -8,7 +8,7 @@ import pandas as pd
 from pipeline.data.table import DISTRACTOR
 from pipeline.evaluation.postprocessing import unit_rows
 
-IDENTITIES, OTHERS_AT_MOST = 10, 300
+IDENTITIES, OTHERS_AT_MOST = 10, 200
 COMPONENTS, PERPLEXITY, SEED = 32, 20.0, 0
 
 
@@ -37,4 +37,4 @@ def project(embeddings: np.ndarray) -> np.ndarray:
     with threadpool_limits(1):
         reduced = PCA(components, svd_solver="full", random_state=SEED).fit_transform(units)
         perplexity = min(PERPLEXITY, (len(units) - 1) / 3)
-        return TSNE(perplexity=perplexity, init="pca", random_state=SEED, max_iter=500).fit_transform(reduced)
+        return TSNE(perplexity=perplexity, init="pca", random_state=SEED, max_iter=400).fit_transform(reduced)
