@@ -142,8 +142,8 @@ def searches_of(protocol: str, params: EvaluationParams) -> dict[str, Search]:
         case "no_cameras":
             return {"": NO_CAMERAS}
         case "sysu_mm01" | "regdb" | "llcm":
-            kind: Callable[..., Search] = {"sysu_mm01": sysu_mm01, "regdb": regdb, "llcm": llcm}[protocol]
-            searches = [kind(**search.model_dump()) for search in getattr(params.searches, protocol)]
+            kinds: dict[str, Callable[..., Search]] = {"sysu_mm01": sysu_mm01, "regdb": regdb, "llcm": llcm}
+            searches = [kinds[protocol](**search.model_dump()) for search in getattr(params.searches, protocol)]
             found = {_folder(search): search for search in searches}
             if not searches or len(found) < len(searches):
                 names = ", ".join(map(_folder, searches)) or "none"
