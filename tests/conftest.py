@@ -6,6 +6,7 @@ os.environ["OMP_NUM_THREADS"] = "1"  # networks are tiny here, and on busy cores
 os.environ["REID_TRACKING"] = "off"
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
+os.environ.setdefault("RAY_DASHBOARD_STARTUP_TIMEOUT_S", "300")  # where cores are busy
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("DVC_NO_ANALYTICS", "1")
 

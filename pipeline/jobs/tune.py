@@ -39,7 +39,8 @@ SETTINGS = {
 }
 """Ray Tune's environment: Ctrl-C ends a search as it ends a training, and the progress shown is ours."""
 
-LEDGER, NUMBER, ERROR, FAILURE = ".jsonl", ".json", ".error", ".failed"
+LEDGER, NUMBER, OVER, ERROR, FAILURE = ".jsonl", ".json", ".over", ".error", ".failed"
+"""What is kept of a trial beside its checkpoints; ``OVER`` marks one that has finished, or was stopped."""
 
 
 def search(plan: Plan, resources: ResourcesParams, tracked: StageRun) -> Outcome:
@@ -109,7 +110,7 @@ def _train_trial(values: dict[str, Any], plan: Plan, resources: ResourcesParams)
         rows = writer.history()
         for row in rows:
             ray.tune.report({"epoch": row.pop("step"), **row})
-        if len(rows) < plan.epochs:
+        if len(rows) < plan.epochs and not ledger.with_suffix(OVER).exists():
             listener = ReportToTune() if resources.workers == 0 else TuneReportCallback()
             train(job, resources, writer, validate=plan.validate, listeners=[listener])
     except Exception as error:
@@ -171,6 +172,7 @@ class Follow(ray.tune.Callback):
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Ends the trial's run, and removes its checkpoints: what it has reported is enough from here on."""
         place = self.plan.place(trial.config)
+        place.with_suffix(OVER).touch()
         shutil.rmtree(place, ignore_errors=True)
         self._end(place, "FINISHED", "" if self.epochs[place] >= self.plan.epochs else "stopped early")
 
