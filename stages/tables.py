@@ -20,15 +20,6 @@ PLACES = (
     "all of it as one page (python -m stages.report): artifacts/report/index.html"
 )
 
-CLUSTER_MEASURES = {
-    "num_clusters": "clusters",
-    "noise": "share of noise",
-    "ari": "adjusted Rand index",
-    "nmi": "normalised mutual information",
-    "bcubed_f": "BCubed F",
-    "churn": "images that changed their cluster",
-}
-
 
 def main() -> None:
     """Makes the tables and figures, or puts the tables into the README."""
@@ -51,15 +42,14 @@ def main() -> None:
 
 def run(names: list[str]) -> None:
     """Writes all tables and figures."""
+    from pipeline.tables.curves import draw_curves, find_scores
     from pipeline.tables.results import collect, write_csv
     from pipeline.tracking.runs import stage_run
 
     with stage_run(stage="tables", name="", params={}) as tracked:
-        write_csv(collect(scores_of(names)), TABLES / "results.csv")
+        write_csv(collect(find_scores(SCORES, names)), TABLES / "results.csv")
         write_tables(TABLES)
-        draw_cmc(names)
-        draw_loss(names)
-        draw_clusters(names)
+        draw_curves(names, scores=SCORES, trainings=TRAININGS, folder=TABLES)
         for path in sorted(path for path in TABLES.rglob("*") if path.is_file()):
             tracked.log_artifact(path)
     print(PLACES)
@@ -100,22 +90,6 @@ def check_tracking() -> None:
     print(f"the tables hold what MLflow recorded: {len(results)} results, each with its run")
 
 
-def draw_clusters(names: list[str]) -> None:
-    """Draws how good the clusters of every training without labels were, epoch by epoch."""
-    from pipeline.tables.figures import draw_grid, looks, read_curve
-
-    histories = {name: TRAININGS / name / "history.csv" for name in names}
-    clustered = {
-        name: path for name, path in histories.items() if path.is_file() and "num_clusters" in path.open().readline()
-    }
-    if clustered:
-        measures = {
-            title: {name: read_curve(path, "epoch", column) for name, path in clustered.items()}
-            for column, title in CLUSTER_MEASURES.items()
-        }
-        draw_grid(measures, looks(trained(names)), TABLES / "clusters.png", x="epoch")
-
-
 def show() -> None:
     """Prints the last tables and where everything is."""
     from pipeline.tables.overview import build_tables
@@ -125,43 +99,6 @@ def show() -> None:
 
     print(to_text(build_tables(read_csv(TABLES / "results.csv"), read_published())))
     print(PLACES)
-
-
-def scores_of(names: list[str]) -> list[Path]:
-    """Returns the metrics of everything named: a file in its folder, or one in a folder for each search."""
-    found = {name: sorted((SCORES / name).rglob("metrics.json")) for name in names}
-    if missing := [name for name, files in found.items() if not files]:
-        raise ValueError(f"no metrics.json in {SCORES} for {', '.join(missing)}: evaluate them first")
-    return [file for files in found.values() for file in files]
-
-
-def draw_cmc(names: list[str]) -> None:
-    """Draws the CMC of every training among the names, a panel for each data set and search."""
-    from pipeline.evaluation.stamp import read_result
-    from pipeline.tables.figures import Curve, draw_grid, looks, read_curve
-
-    found, panels = trained(names), dict[str, dict[str, Curve]]()
-    for name in found:
-        for file in scores_of([name]):
-            protocol = read_result(file).protocol
-            panel = panels.setdefault(f"{protocol.data}, {protocol.label}", {})
-            panel[name] = read_curve(file.with_name("cmc.csv"), "rank", "cmc")
-    if panels:
-        draw_grid(panels, looks(found), TABLES / "cmc.png", x="rank")
-
-
-def draw_loss(names: list[str]) -> None:
-    """Draws the loss of every training among the names."""
-    from pipeline.tables.figures import draw_apart, looks, read_curve
-
-    if found := trained(names):
-        loss = {name: read_curve(TRAININGS / name / "history.csv", "epoch", "loss") for name in found}
-        draw_apart(loss, looks(found), TABLES / "loss.png", x="epoch", y="training loss")
-
-
-def trained(names: list[str]) -> list[str]:
-    """Returns those of the names that were trained, in the order by which figures colour them."""
-    return [name for name in names if (TRAININGS / name / "history.csv").is_file()]
 
 
 def put_into(readme: Path) -> None:

@@ -51,16 +51,6 @@ def read_curve(path: Path, x: str, y: str) -> Curve:
     return [float(row[x]) for row in rows], [float(row[y]) for row in rows]
 
 
-def draw_together(curves: Mapping[str, Curve], look: Mapping[str, Look], path: Path, *, x: str, y: str) -> None:
-    """Draws the curves into one panel, each with its name."""
-    figure, panels = _panels(1)
-    for name, (xs, ys) in curves.items():
-        panels[0].plot(xs, ys, label=name, linewidth=1.8, color=look[name].colour, linestyle=look[name].dash)
-    panels[0].set(xlabel=x, ylabel=y)
-    panels[0].legend(frameon=False)
-    _save(figure, path)
-
-
 def draw_apart(curves: Mapping[str, Curve], look: Mapping[str, Look], path: Path, *, x: str, y: str) -> None:
     """Draws a panel for each curve: for values of which only the course can be compared, such as losses."""
     figure, panels = _panels(len(curves))

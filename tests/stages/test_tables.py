@@ -3,6 +3,7 @@ import sys
 import pytest
 
 from pipeline.evaluation.stamp import METRICS, Recipe, Result, market_protocol, write_result
+from pipeline.tables.curves import CLUSTER_MEASURES
 from stages import tables
 
 
@@ -54,7 +55,7 @@ def test_the_readme_waits_for_results(project, monkeypatch):
 def test_the_quality_of_clusters_is_drawn_for_trainings_that_made_some(project, monkeypatch):
     folder = project / "artifacts" / "train" / "mdpr"
     folder.mkdir(parents=True)
-    columns = ",".join(("epoch", "loss", *tables.CLUSTER_MEASURES))
+    columns = ",".join(("epoch", "loss", *CLUSTER_MEASURES))
     (folder / "history.csv").write_text(f"{columns}\n1,3,40,0.2,0.3,0.8,0.5,\n2,2,36,0.1,0.4,0.8,0.6,0.3\n")
     (project / "artifacts" / "evaluate" / "mdpr" / "cmc.csv").write_text("rank,cmc\n1,0.5\n")
     run(monkeypatch)

@@ -1,6 +1,6 @@
 from PIL import Image
 
-from pipeline.tables.figures import draw_apart, draw_grid, draw_together, looks, read_curve
+from pipeline.tables.figures import draw_apart, draw_grid, looks, read_curve
 
 
 def test_columns_of_a_csv_become_a_curve(tmp_path):
@@ -24,9 +24,9 @@ def test_figures_show_every_curve_and_are_the_same_again(tmp_path):
     draw_apart(both, looks(both), tmp_path / "both.png", x="epoch", y="loss")
     assert Image.open(tmp_path / "both.png").width > 1.5 * Image.open(tmp_path / "one.png").width
     for name in ("first.png", "again.png"):
-        draw_together(both, looks(both), tmp_path / name, x="rank", y="share")
+        draw_grid({"cmc": both}, looks(both), tmp_path / name, x="rank")
     assert (tmp_path / "first.png").read_bytes() == (tmp_path / "again.png").read_bytes()
-    draw_together(one, looks(both), tmp_path / "fewer.png", x="rank", y="share")
+    draw_grid({"cmc": one}, looks(both), tmp_path / "fewer.png", x="rank")
     assert (tmp_path / "fewer.png").read_bytes() != (tmp_path / "first.png").read_bytes()
 
 
