@@ -14,7 +14,7 @@ from pipeline.tables.results import REFERENCES
 
 HEADER = ("experiment", *(TITLES[name] for name in METRICS), "seeds", "recipe")
 GENERATED = "generated data: not comparable to published numbers"
-MARKED = "Percentages; the best of a column is bold, the second best underlined."
+MARKED = "Percentages; the best and the second best of a column are marked."
 
 
 def build_tables(results: Iterable[Result], published: list[Published]) -> list[Table]:

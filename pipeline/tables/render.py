@@ -94,8 +94,8 @@ def to_latex(tables: Iterable[Table]) -> str:
 
 
 def to_text(tables: Iterable[Table]) -> str:
-    """Returns the tables for a terminal, the best number of each column with a star."""
-    form = Format("{}*".format, str, "[{}]".format)
+    """Returns the tables for a terminal, the best number of each column with a star, the second best with a tick."""
+    form = Format("{}*".format, "{}'".format, "[{}]".format)
     parts = []
     for table in tables:
         groups = texts(table, form)
