@@ -4,6 +4,8 @@ import torch
 
 from pipeline.data.loading import Batch
 from pipeline.methods.smmd import SMMD, SMMDParams, TwoStream, TwoStreamParams
+from tests.training.toy import IS_INFRARED as TOY_IS_INFRARED
+from tests.training.toy import make_trainer
 
 LABELS = torch.tensor([0, 0, 2, 2, 0, 0, 2, 2])
 IS_INFRARED = torch.arange(8) >= 4
@@ -176,3 +178,29 @@ def test_embeddings_need_the_modality():
     torch.testing.assert_close(visible, infrared)  # stems start alike
     embedder.network.infrared.conv1.weight.data += 0.1
     assert not torch.allclose(embedder(images(), torch.ones(8, dtype=torch.bool)), visible)
+
+
+def make_small_trainer(**settings):
+    params = SMMDParams.model_validate({**PLAIN, "batch": {"groups": 2, "identities": 2, "images": 2}})
+    method = SMMD(params, num_classes=6, height=32, width=16, seed=0)
+    method.begin_training(np.ones(48), TOY_IS_INFRARED, {})
+    return make_trainer(method=method, groups=2, epochs=3, **settings)
+
+
+def test_a_training_that_was_stopped_goes_on_with_its_prototypes_bit_for_bit(tmp_path):
+    def stop(metrics):
+        if metrics["epoch"] == 3:
+            raise KeyboardInterrupt
+
+    whole = make_small_trainer()
+    history = whole.run()
+    with pytest.raises(KeyboardInterrupt):
+        make_small_trainer(run_folder=tmp_path, report=stop).run()
+    resumed = make_small_trainer(run_folder=tmp_path)
+    assert resumed.run() == [
+        {**row, "images_per_second": there["images_per_second"]}
+        for row, there in zip(history, resumed.history, strict=True)
+    ]
+    states = whole.method.state_dict(), resumed.method.state_dict()
+    assert states[0]["seen"].any()
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
