@@ -1,6 +1,7 @@
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -8,6 +9,12 @@ from pipeline.tracking import usage
 from pipeline.tracking.runs import stage_run
 
 CHILD = "import time; kept = bytearray(b'x') * 300_000_000; print('ready', flush=True); time.sleep(60)"
+
+
+@pytest.fixture(autouse=True)
+def _begun_just_now(monkeypatch):
+    """Forgets the most memory that this process ever held, in tests before."""
+    monkeypatch.setattr(usage.resource, "getrusage", lambda who: SimpleNamespace(ru_maxrss=0))
 
 
 @pytest.fixture
