@@ -11,7 +11,7 @@ export RAY_DASHBOARD_STARTUP_TIMEOUT_S ?= 300
 export MLFLOW_DISABLE_TELEMETRY := true
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: help setup repro tune test test-all lint ui bench
+.PHONY: help setup repro study tune test test-all lint ui bench
 .DEFAULT_GOAL := help
 
 help: ## say what there is to make
@@ -46,6 +46,12 @@ tune: setup ## search better values for METHOD, train by them in full, and say w
 	@dvc repro studies/dvc.yaml:gain@$(METHOD)
 	@python -m pipeline.tracking.recorder
 	@cat artifacts/tune/$(METHOD)/best.yaml artifacts/gain/$(METHOD)/gain.md
+
+study: setup ## train everything on generated data with three seeds, or go on with it; says how long (README: Results)
+	@python -m stages.study
+	@python -m pipeline.tracking.recorder
+	@python -m stages.tables --out artifacts/study --show
+	@cat artifacts/differences*/differences.md
 
 test: setup ## run the test suite, without the slow tests
 	@pytest

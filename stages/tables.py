@@ -1,4 +1,4 @@
-"""``python -m stages.tables [EXPERIMENT ...]``: ``metrics.json`` files -> ``artifacts/tables`` (tables, figures).
+"""``python -m stages.tables [EXPERIMENT ...]``: ``metrics.json`` files -> ``artifacts/tables`` or ``--out``.
 
 Without names, of everything in ``artifacts/evaluate``. ``--show`` only prints the last tables, ``--readme FILE`` only
 puts them into a README, ``--check-tracking`` fails unless the last tables hold what MLflow recorded, and nothing else.
@@ -13,50 +13,60 @@ from pathlib import Path
 from stages.mistakes import told_plainly
 
 SCORES, TRAININGS, TABLES = Path("artifacts/evaluate"), Path("artifacts/train"), Path("artifacts/tables")
-PAPERS = TABLES / "papers"
-PLACES = (
-    f"tables: {TABLES}/results.md, .tex, .csv    of the papers: {PAPERS}/mdpr.md, mskd.md, smmd.md, .tex, .csv\n"
-    f"figures: {TABLES}/cmc.png, loss.png, clusters.png    runs: make ui\n"
-    "all of it as one page (python -m stages.report): artifacts/report/index.html"
-)
+PLACES = """tables: {0}/results.md, .tex, .csv    of the papers: {0}/papers/mdpr.md, mskd.md, smmd.md, .tex, .csv
+figures: {0}/cmc.png, loss.png, clusters.png    runs: make ui
+all of it as one page (python -m stages.report): artifacts/report/index.html"""
 
 
 def main() -> None:
     """Makes the tables and figures, or puts the tables into the README."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", help="experiments and references that have been evaluated")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[], help="also these seeds of the experiments")
+    parser.add_argument("--out", type=Path, default=TABLES, help=f"the folder of the tables (default: {TABLES})")
     parser.add_argument("--show", action="store_true", help="only print the last tables")
     parser.add_argument("--readme", type=Path, help="only replace the result block of this file")
     parser.add_argument("--check-tracking", action="store_true", help="only compare the last tables with MLflow")
     given = parser.parse_args()
     with told_plainly():
         if given.check_tracking:
-            check_tracking()
+            check_tracking(given.out)
         elif given.readme:
-            put_into(given.readme)
+            put_into(given.readme, given.out)
         elif given.show:
-            show()
+            show(given.out)
         else:
-            run(given.names or sorted(path.name for path in SCORES.iterdir()) if SCORES.is_dir() else [])
+            there = sorted(path.name for path in SCORES.iterdir()) if SCORES.is_dir() else []
+            run(with_seeds(given.names, given.seeds) or there, given.out)
 
 
-def run(names: list[str]) -> None:
+def with_seeds(names: list[str], seeds: list[int]) -> list[str]:
+    """Returns the names, each experiment followed by its other seeds; references have none."""
+    from pipeline.tables.results import REFERENCES
+
+    def others(name: str) -> list[int]:
+        return [] if name.partition("@")[0] in REFERENCES else seeds
+
+    return [every for name in names for every in (name, *(f"{name}_seed{seed}" for seed in others(name)))]
+
+
+def run(names: list[str], folder: Path = TABLES) -> None:
     """Writes all tables and figures."""
     from pipeline.tables.curves import draw_curves, find_scores
     from pipeline.tables.results import collect, write_csv
     from pipeline.tracking.runs import stage_run
 
     with stage_run(stage="tables", name="", params={}) as tracked:
-        write_csv(collect(find_scores(SCORES, names)), TABLES / "results.csv")
-        write_tables(TABLES)
-        draw_curves(names, scores=SCORES, trainings=TRAININGS, folder=TABLES)
-        for path in sorted(path for path in TABLES.rglob("*") if path.is_file()):
+        write_csv(collect(find_scores(SCORES, names)), folder / "results.csv")
+        write_tables(folder, folder)
+        draw_curves(names, scores=SCORES, trainings=TRAININGS, folder=folder)
+        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
             tracked.log_artifact(path)
-    print(PLACES)
+    print(PLACES.format(folder))
 
 
-def write_tables(folder: Path) -> None:
-    """Writes the tables of the last results, and nothing else, to ``folder``."""
+def write_tables(made: Path, folder: Path) -> None:
+    """Writes the tables of the last results in ``made``, and nothing else, to ``folder``."""
     from pipeline.tables.overview import build_tables
     from pipeline.tables.paper_tables import write_papers
     from pipeline.tables.papers import read_papers
@@ -64,25 +74,25 @@ def write_tables(folder: Path) -> None:
     from pipeline.tables.render import to_latex, to_markdown
     from pipeline.tables.results import read_csv
 
-    results, published = read_csv(TABLES / "results.csv"), read_published()
+    results, published = read_csv(made / "results.csv"), read_published()
     tables = build_tables(results, published)
     (folder / "results.md").write_text(to_markdown(tables))
     (folder / "results.tex").write_text(to_latex(tables))
-    write_papers(read_papers(), results, published, folder / PAPERS.name)
+    write_papers(read_papers(), results, published, folder / "papers")
 
 
-def check_tracking() -> None:
+def check_tracking(folder: Path) -> None:
     """Fails unless every number in the tables is in results.csv, in its metrics.json and in the run that made it."""
     from pipeline.tables.results import read_csv
     from pipeline.tables.tracked import STAGES, find_disagreements
     from pipeline.tracking.lookup import recorded_runs
 
-    results = read_csv(TABLES / "results.csv")
+    results = read_csv(folder / "results.csv")
     problems = list(find_disagreements(results, SCORES, sorted(SCORES.rglob("metrics.json")), recorded_runs(STAGES)))
-    with tempfile.TemporaryDirectory() as made:
-        write_tables(Path(made))
-        for file in sorted(file for file in Path(made).rglob("*") if file.is_file()):
-            there = TABLES / file.relative_to(made)
+    with tempfile.TemporaryDirectory() as again:
+        write_tables(folder, Path(again))
+        for file in sorted(file for file in Path(again).rglob("*") if file.is_file()):
+            there = folder / file.relative_to(again)
             if not there.is_file() or there.read_bytes() != file.read_bytes():
                 problems.append(f"{there} is not what results.csv gives: make the tables again")
     if problems:
@@ -90,25 +100,25 @@ def check_tracking() -> None:
     print(f"the tables hold what MLflow recorded: {len(results)} results, each with its run")
 
 
-def show() -> None:
+def show(folder: Path) -> None:
     """Prints the last tables and where everything is."""
     from pipeline.tables.overview import build_tables
     from pipeline.tables.published import read_published
     from pipeline.tables.render import to_text
     from pipeline.tables.results import read_csv
 
-    print(to_text(build_tables(read_csv(TABLES / "results.csv"), read_published())))
-    print(PLACES)
+    print(to_text(build_tables(read_csv(folder / "results.csv"), read_published())))
+    print(PLACES.format(folder))
 
 
-def put_into(readme: Path) -> None:
+def put_into(readme: Path, folder: Path) -> None:
     """Replaces the result block of a README by the last tables."""
     from pipeline.tables.overview import build_tables
     from pipeline.tables.published import read_published
     from pipeline.tables.render import replace_readme_block, to_markdown
     from pipeline.tables.results import read_csv
 
-    tables = build_tables(read_csv(TABLES / "results.csv"), read_published())
+    tables = build_tables(read_csv(folder / "results.csv"), read_published())
     readme.write_text(replace_readme_block(readme.read_text(), to_markdown(tables)))
 
 

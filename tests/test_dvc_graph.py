@@ -12,6 +12,7 @@ from pipeline import config
 from pipeline.data.readers import READERS
 from pipeline.methods.registry import METHODS, find
 from pipeline.tuning.overlay import overlaid
+from stages.tables import with_seeds
 
 ROOT = Path(__file__).parents[1]
 TREE = config.load(ROOT / "params.yaml")
@@ -146,7 +147,10 @@ def test_a_stage_depends_on_the_data_and_the_start_that_its_parameters_name(comm
         settings = config.parse(kind.params_type, block["settings"], name)
         assert command[2] == "stages.gain" or set(kind.sources(settings).values()) <= set(deps)
     if command[2] in ("stages.tables", "stages.report"):
-        scored = {f"artifacts/evaluate/{name}" for name in command[3:]}
+        options, names = command[3:], command[3:]
+        if "--" in options:
+            names = with_seeds(options[options.index("--") + 1 :], [2, 3])
+        scored = {f"artifacts/evaluate/{name}" for name in names}
         assert scored == {dep for dep in deps if dep.startswith("artifacts/evaluate/")}
 
 
