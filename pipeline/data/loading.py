@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pipeline.data.one_pass import is_one_pass, load_by_plan, make_plan, value_table
 from pipeline.data.transforms import Augmentation, normalize
 
 Item = TypeVar("Item")
@@ -34,6 +35,8 @@ class Batch:
 class Loader:
     """Turns rows of the store into batches on a device. No decoding, no worker processes, no state.
 
+    A GPU is sent uint8 and does the rest; on a CPU one pass does it all, in one thread that leaves the others alone.
+
     ``images`` is ``[N, H, W, 3]`` uint8 (the store's memory map), ``cameras`` and ``is_infrared`` ``[N]``.
     ``augmentation`` None leaves the images as they are; ``dtype`` is the floating type of the batches.
     """
@@ -47,12 +50,14 @@ class Loader:
         device: torch.device,
         dtype: torch.dtype,
     ) -> None:
-        self.images = images
+        self.images = np.asarray(images).view()
+        self.images.flags.writeable = False
         self.cameras = np.asarray(cameras, dtype=np.int64)
         self.is_infrared = torch.from_numpy(np.array(is_infrared, dtype=bool))
         self.augmentation = augmentation
         self.device = device
         self.dtype = dtype
+        self.table = value_table(dtype)
 
     def load(self, rows: np.ndarray, labels: np.ndarray, *, epoch: int, positions: np.ndarray) -> Batch:
         """Returns one group, augmented: ``rows`` and ``positions`` are ``[B]``, ``labels`` is ``[N]``.
@@ -61,11 +66,12 @@ class Loader:
         in the global batch. With the seed and the epoch it decides the augmentation, whichever worker loads
         the image.
         """
-        images = self._gather(rows)
-        if self.augmentation is not None:
-            images = self.augmentation(images, epoch=epoch, positions=positions, dtype=self.dtype)
+        if self.device.type == "cpu" and is_one_pass(self.augmentation):
+            images = self._by_plan(self.augmentation, rows, epoch, positions)
+        else:
+            images = self._step_by_step(rows, epoch, positions)
         return Batch(
-            images=normalize(images, self.dtype),
+            images=images,
             labels=torch.from_numpy(np.asarray(labels[rows], dtype=np.int64)).to(self.device),
             is_infrared=self.modalities(rows),
             rows=torch.from_numpy(rows).to(self.device),
@@ -73,11 +79,25 @@ class Loader:
 
     def plain(self, rows: np.ndarray) -> Tensor:
         """Returns the images of ``rows`` normalised and not augmented, ``[B, 3, H, W]``, for embedding."""
+        if self.device.type == "cpu":
+            return self._by_plan(None, rows, 0, rows)
         return normalize(self._gather(rows), self.dtype)
 
     def modalities(self, rows: np.ndarray) -> Tensor:
         """Returns which images of ``rows`` are infrared, ``[B]`` bool."""
         return self.is_infrared[torch.from_numpy(rows)].to(self.device)
+
+    def _by_plan(
+        self, augmentation: Augmentation | None, rows: np.ndarray, epoch: int, positions: np.ndarray
+    ) -> Tensor:
+        height, width = self.images.shape[1:3]
+        return load_by_plan(self.images, rows, make_plan(augmentation, (height, width), epoch, positions), self.table)
+
+    def _step_by_step(self, rows: np.ndarray, epoch: int, positions: np.ndarray) -> Tensor:
+        images = self._gather(rows)
+        if self.augmentation is not None:
+            images = self.augmentation(images, epoch=epoch, positions=positions, dtype=self.dtype)
+        return normalize(images, self.dtype)
 
     def _gather(self, rows: np.ndarray) -> Tensor:
         """Returns the images of ``rows`` on the device, ``[B, 3, H, W]`` uint8."""

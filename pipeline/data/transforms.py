@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
@@ -13,18 +11,19 @@ from torch import Tensor
 from torch.nn import functional
 
 from pipeline.config import Record
+from pipeline.data.boxes import (
+    BOX_DRAWS,
+    Erasing,
+    Probability,
+    RandomPatch,
+    drawn_patches,
+    erased_boxes,
+)
 from pipeline.data.uniform import uniform
 
 MEAN = (0.485 * 255, 0.456 * 255, 0.406 * 255)
 STD = (0.229 * 255, 0.224 * 255, 0.225 * 255)
 """ImageNet's, on the 0..255 scale, red, green, blue."""
-
-ATTEMPTS = 10
-"""Boxes drawn until one fits, as torchvision's RandomErasing does; when none of them fits, none is used."""
-BOX_DRAWS = 3 + 2 * ATTEMPTS
-
-Probability = Annotated[float, Field(ge=0, le=1)]
-Range = Annotated[tuple[float, float], Field(strict=False)]
 
 
 class ColourJitter(Record):
@@ -35,23 +34,6 @@ class ColourJitter(Record):
     contrast: Probability
     saturation: Probability
     hue: Annotated[float, Field(ge=0, le=0.5)]
-
-
-class Erasing(Record):
-    """A box of the mean colour: ``area`` a share of the image, ``aspect`` height / width."""
-
-    probability: Probability
-    area: Range
-    aspect: Range
-
-
-class RandomPatch(Record):
-    """A box from another image: ``area`` and ``aspect`` uniform, ``flip`` the chance of mirroring it."""
-
-    probability: Probability
-    area: Range
-    aspect: Range
-    flip: Probability
 
 
 class AugmentationParams(Record):
@@ -147,11 +129,9 @@ def erase(images: Tensor, params: Erasing, draws: Tensor) -> Tensor:
 
     Source: Zhong et al., "Random Erasing Data Augmentation", AAAI 2020; torchvision's ``RandomErasing`` for the draws.
     """
-    low, high = (math.log(bound) for bound in params.aspect)
-    aspects = torch.exp(low + (high - low) * draws[:, 3 + ATTEMPTS : BOX_DRAWS])
-    box = _draw_boxes(images, params.probability, params.area, aspects, draws)
+    boxes = erased_boxes(params, draws, *images.shape[-2:])
     mean = torch.tensor(MEAN, dtype=images.dtype, device=images.device).view(3, 1, 1)
-    return torch.where(box.inside, mean, images)
+    return torch.where(boxes.inside(*images.shape[-2:]), mean, images)
 
 
 def paste(images: Tensor, params: RandomPatch, draws: Tensor) -> Tensor:
@@ -165,17 +145,15 @@ def paste(images: Tensor, params: RandomPatch, draws: Tensor) -> Tensor:
     patches of one loader process can be rebuilt neither by a resumed run nor by another number of workers; hence no
     wait for the first 100 patches; 10 boxes are tried instead of 100; a patch has the size of the box it fills.
     """
-    size, _, height, width = images.shape
-    low, high = params.aspect
-    aspects = low + (high - low) * draws[:, 3 + ATTEMPTS : BOX_DRAWS]
-    box = _draw_boxes(images, params.probability, params.area, aspects, draws)
-    other, down, right, mirror = draws[:, BOX_DRAWS:].unbind(dim=1)
-    source = (torch.arange(size, device=images.device) + 1 + (other * (size - 1)).long()) % size
-    ys = box.ys + _place(down, height - box.height)[:, None]
-    xs = torch.where(mirror[:, None] < params.flip, box.width[:, None] - 1 - box.xs, box.xs)
-    xs = xs + _place(right, width - box.width)[:, None]
-    patches = _take(images[source], ys.clamp(0, height - 1), xs.clamp(0, width - 1))
-    return torch.where(box.inside, patches, images)
+    height, width = images.shape[-2:]
+    patches = drawn_patches(params, draws, height, width)
+    boxes = patches.boxes
+    ys = torch.arange(height, device=images.device) - boxes.top[:, None]
+    xs = torch.arange(width, device=images.device) - boxes.left[:, None]
+    xs = torch.where(patches.mirrored[:, None], boxes.width[:, None] - 1 - xs, xs)
+    ys, xs = ys + patches.top[:, None], xs + patches.left[:, None]
+    pasted = _take(images[patches.source], ys.clamp(0, height - 1), xs.clamp(0, width - 1))
+    return torch.where(boxes.inside(height, width), pasted, images)
 
 
 def jitter(images: Tensor, params: ColourJitter, draws: Tensor) -> Tensor:
@@ -212,43 +190,6 @@ def repeat_channel(images: Tensor, probability: float, draws: Tensor) -> Tensor:
 def _chosen(draws: Tensor, probability: float) -> Tensor:
     """Returns which images a step changes, ``[B, 1, 1, 1]``; ``draws`` is ``[B, 1]``."""
     return (draws < probability).view(-1, 1, 1, 1)
-
-
-def _place(draws: Tensor, room: Tensor) -> Tensor:
-    """Returns whole offsets from 0 to ``room``, all equally likely."""
-    return (draws * (room + 1)).long()
-
-
-@dataclass
-class _Boxes:
-    """One box in each image: ``height``, ``width`` ``[B]``; rows ``ys`` ``[B, H]`` and columns ``xs`` ``[B, W]`` of the
-    image counted from the box's corner; ``inside`` ``[B, 1, H, W]``, nowhere where no box was chosen or fits.
-    """
-
-    height: Tensor
-    width: Tensor
-    ys: Tensor
-    xs: Tensor
-    inside: Tensor
-
-
-def _draw_boxes(images: Tensor, probability: float, area: Range, aspects: Tensor, draws: Tensor) -> _Boxes:
-    """Returns of each image the first drawn box that is smaller than the image both ways, anywhere in it.
-
-    ``aspects`` is height / width, ``[B, ATTEMPTS]``. Draws: whether, top, left, then an area for each attempt.
-    """
-    height, width = images.shape[-2:]
-    pixels = (area[0] + (area[1] - area[0]) * draws[:, 3 : 3 + ATTEMPTS]) * (height * width)
-    heights, widths = (pixels * aspects).sqrt().round().long(), (pixels / aspects).sqrt().round().long()
-    fitting = (heights < height) & (widths < width)
-    first = fitting.long().argmax(dim=1, keepdim=True)
-    box_height, box_width = heights.gather(1, first), widths.gather(1, first)
-    ys = torch.arange(height, device=images.device) - _place(draws[:, 1:2], height - box_height)
-    xs = torch.arange(width, device=images.device) - _place(draws[:, 2:3], width - box_width)
-    rows, columns = (ys >= 0) & (ys < box_height), (xs >= 0) & (xs < box_width)
-    used = (draws[:, :1] < probability) & fitting.any(dim=1, keepdim=True)
-    inside = (rows & used)[:, None, :, None] & columns[:, None, None, :]
-    return _Boxes(box_height.squeeze(1), box_width.squeeze(1), ys, xs, inside)
 
 
 def _take(images: Tensor, ys: Tensor, xs: Tensor) -> Tensor:
