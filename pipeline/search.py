@@ -12,32 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 
-from pipeline.config import parse
 from pipeline.data.doctor.inspection import decode
-from pipeline.data.layouts.folders import is_litter
-from pipeline.data.resizing import resize
-from pipeline.data.table import FORMATS
-from pipeline.data.transforms import normalize
 from pipeline.evaluation.postprocessing import unit_rows
-from pipeline.methods.registry import find
-from pipeline.models.embedder import Embedder
-from pipeline.training.checkpoint import open_checkpoint
-from pipeline.training.experiment import ExperimentParams
-from pipeline.training.precision import use_plain_float32
+from pipeline.trained import Network, embed_images, list_images, open_network, read_images
 
 IMAGES_AT_ONCE = 64
 COLUMNS = 6  # of images in a drawing
-
-
-@dataclass(frozen=True)
-class Network:
-    """A trained network, ready to embed images of ``height`` x ``width`` pixels."""
-
-    embedder: Embedder
-    height: int
-    width: int
 
 
 @dataclass(frozen=True)
@@ -48,58 +29,18 @@ class Match:
     distance: float
 
 
-def open_network(folder: Path) -> Network:
-    """Returns the network of a checkpoint folder (``artifacts/train/NAME``), on a GPU where there is one.
-
-    Raises:
-        ValueError: when the folder is no whole checkpoint, or of other parameters than the code has now.
-    """
-    found = open_checkpoint(folder)
-    params = parse(ExperimentParams, found.meta["experiment"], f"{folder}: experiment")
-    kind, (height, width) = find(params.method), found.meta["image"]
-    method = kind(
-        parse(kind.params_type, params.settings, f"{folder}: experiment.settings"),
-        num_classes=found.meta["num_classes"],
-        height=height,
-        width=width,
-        seed=params.seed,
-    )
-    method.network.load_state_dict(found.model())
-    use_plain_float32()
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return Network(method.embedder().to(device, torch.float32).eval(), height, width)
-
-
-def list_images(folder: Path) -> list[Path]:
-    """Returns the image files below a folder, sorted, without what systems leave behind.
-
-    Raises:
-        ValueError: when there is none.
-    """
-    files = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in FORMATS and path.is_file()]
-    found = [path for path in files if not is_litter(path.relative_to(folder).as_posix())]
-    if not found:
-        raise ValueError(f"{folder}: no images here (expected files ending in {', '.join(FORMATS)})")
-    return found
-
-
 def embed_files(network: Network, files: Sequence[Path], *, is_infrared: bool = False) -> np.ndarray:
     """Returns the embeddings of image files at length 1, float32 ``[N, D]``.
 
-    Images become what they become in a prepared data set: RGB, resized by Pillow's bicubic filter. ``is_infrared`` is
-    for networks that are told it.
+    ``is_infrared`` is for networks that are told it.
 
     Raises:
         ValueError: naming a file that is no readable image.
     """
-    device = next(network.embedder.parameters()).device
     parts = []
     for start in range(0, len(files), IMAGES_AT_ONCE):
-        pixels = [decode(file.read_bytes(), str(file))[1] for file in files[start : start + IMAGES_AT_ONCE]]
-        images = np.stack([resize(one, network.height, network.width) for one in pixels])
-        batch = normalize(torch.from_numpy(images).permute(0, 3, 1, 2).to(device), torch.float32)
-        with torch.inference_mode():
-            parts.append(network.embedder(batch, torch.full((len(batch),), is_infrared, device=device)).cpu().numpy())
+        images = read_images(files[start : start + IMAGES_AT_ONCE], network.height, network.width)
+        parts.append(embed_images(network, images, np.full(len(images), is_infrared)))
     return unit_rows(np.concatenate(parts))
 
 

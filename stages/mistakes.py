@@ -6,22 +6,48 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pipeline.training.stopping import STATUS, StoppedError
+
 ROOT = Path(__file__).resolve().parents[1]
 OURS = (ROOT / "pipeline", ROOT / "stages")
+
+EMBEDDING = """\
+It was embedding images, so many at a time as experiments.NAME.training.embedding_batch says in a training, and
+evaluation.batch in an evaluation. Lower that number in params.yaml: embeddings stay the same but for rounding.
+"""
+TRAINING = """\
+It was training. The groups of a batch take turns on a GPU, which holds one group at a time: with more GPUs each needs
+as much. Less is needed, in the experiment's block of params.yaml, by
+  training.precision: bfloat16   half the room of float32 for maps (auto does so where the GPU can); rounds differently
+  settings.batch                 more groups with fewer identities in each: changes results, for batch statistics and
+                                 mining are those of a group
+  settings.backbone, data        a smaller network, or images of fewer pixels (prepare.DATA): another experiment
+"""
+OTHERS = """\
+Without any change: end what else runs on this GPU (nvidia-smi), name another by CUDA_VISIBLE_DEVICES, or, if torch says
+that much is reserved but unallocated, set PYTORCH_ALLOC_CONF=expandable_segments:True."""
 
 
 @contextmanager
 def told_plainly() -> Iterator[None]:
     """Ends the process with status 1 and the message alone for an error that was raised by this project's code.
 
-    Such a message says what to do. Errors out of other code keep their traceback, since nobody expected them.
+    Such a message says what to do. Errors out of other code keep their traceback, since nobody expected them; but for
+    a GPU whose memory is full, for which there is advice.
     """
     try:
         yield
+    except StoppedError as stop:
+        print(stop, file=sys.stderr)
+        sys.exit(STATUS)
     except (ValueError, ArithmeticError, FileNotFoundError) as error:
         if not is_ours(error):
             raise
         sys.exit(f"error: {error}")
+    except RuntimeError as error:
+        if not is_full_gpu(error):
+            raise
+        sys.exit(f"error: {advice(error)}")
 
 
 def is_ours(error: BaseException) -> bool:
@@ -29,3 +55,15 @@ def is_ours(error: BaseException) -> bool:
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     raised_in = Path(frames[-1].f_code.co_filename).resolve()
     return any(raised_in.is_relative_to(folder) for folder in OURS)
+
+
+def is_full_gpu(error: BaseException) -> bool:
+    """Returns whether a GPU had no memory left; told by the name of torch's error, as importing torch takes seconds."""
+    return any((kind.__module__, kind.__name__) == ("torch", "OutOfMemoryError") for kind in type(error).mro())
+
+
+def advice(error: BaseException) -> str:
+    """Returns what torch said of a full GPU, and which keys of params.yaml ask for less of it."""
+    files = {Path(frame.f_code.co_filename).name for frame, _ in traceback.walk_tb(error.__traceback__)}
+    where = EMBEDDING if "embed.py" in files or "training/embed.py" in str(error.__cause__) else TRAINING
+    return f"{error}\n{where}{OTHERS}"

@@ -18,8 +18,8 @@ class Embedder(nn.Module):
         super().__init__()
         self.network = network
         self._embed = embed
-        self._by_modality = by_modality
+        self.by_modality = by_modality
 
     def forward(self, images: Tensor, is_infrared: Tensor | None = None) -> Tensor:
         """Returns the embeddings of ``images``; a network that takes no modality need not be told."""
-        return self._embed(images, is_infrared) if self._by_modality else self._embed(images)
+        return self._embed(images, is_infrared) if self.by_modality else self._embed(images)

@@ -47,5 +47,9 @@ class EmbeddingHead(nn.Module):
 
     def forward(self, maps: Tensor) -> HeadOutput:
         """Returns embeddings and cosines to the class weights."""
-        vector = self.neck(self.pool(maps))
+        vector = self.embed(maps)
         return HeadOutput(vector, self.classifier(vector))
+
+    def embed(self, maps: Tensor) -> Tensor:
+        """Returns the embeddings alone."""
+        return self.neck(self.pool(maps))

@@ -6,6 +6,7 @@ import copy
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -204,7 +205,7 @@ class MDPRNetwork(nn.Module):
         """Returns the test feature ``[B, D]``: the embeddings of ``features`` side by side, in their own order."""
         names = self.feature_heads(features)
         maps, _ = self._maps(images)
-        return torch.cat([self.heads[name](maps[name]).vector for name in names], dim=1)
+        return torch.cat([cast(EmbeddingHead, self.heads[name]).embed(maps[name]) for name in names], dim=1)
 
     def feature_heads(self, features: Sequence[str]) -> list[str]:
         """Returns the heads that ``features`` (hard_global, hard_parts, attn4, attn3, fusion) stand for.

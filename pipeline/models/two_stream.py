@@ -98,6 +98,8 @@ class TwoStreamNetwork(nn.Module):
 
     def _stems(self, images: Tensor, is_infrared: Tensor) -> Tensor:
         """Returns each image's map by the stem of its modality, in the order of the images."""
+        if torch.compiler.is_exporting():  # no graph can depend on how many are infrared: both stems see all images
+            return torch.where(is_infrared.view(-1, 1, 1, 1), self.infrared(images), self.visible(images))
         visible, infrared = (~is_infrared).nonzero().squeeze(1), is_infrared.nonzero().squeeze(1)
         sides = [(rows, stem) for rows, stem in ((visible, self.visible), (infrared, self.infrared)) if len(rows)]
         maps = torch.cat([stem(images[rows]) for rows, stem in sides])

@@ -25,3 +25,8 @@ def test_the_head_embeds_after_its_neck():
     output = head(torch.rand(3, 6, 4, 2))
     assert (output.vector.shape, output.cosines.shape) == ((3, 6), (3, 5))
     torch.testing.assert_close(output.vector.mean(dim=0), torch.zeros(6), atol=1e-4, rtol=0)
+
+
+def test_embeddings_alone_are_the_same_in_every_bit():
+    head, maps = EmbeddingHead(6, 5, pool=GeMPool()).eval(), torch.rand(3, 6, 4, 2)
+    assert torch.equal(head.embed(maps), head(maps).vector)

@@ -5,10 +5,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from pipeline.config import block
+from pipeline.data.loading import Loader
 from pipeline.data.table import DataError
+from pipeline.models.embedder import Embedder
+from pipeline.training.embed import embed
 from pipeline.training.loop import NonFiniteLossError, _check_finite
+from pipeline.training.workers import Workers
 from stages.mistakes import told_plainly
 
 ROOT = Path(__file__).parents[2]
@@ -40,6 +45,32 @@ def test_a_loss_that_is_not_finite_and_broken_data_are_told_plainly():
         _check_finite({"loss": float("nan")}, "mdpr, epoch 1, step 2")
     assert issubclass(NonFiniteLossError, ArithmeticError)
     assert issubclass(DataError, ValueError)
+
+
+def no_memory(*ignored, **too):
+    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+
+def test_a_full_gpu_while_training_is_told_what_to_change_and_what_that_changes():
+    with pytest.raises(SystemExit) as end, told_plainly():
+        no_memory()
+    message = str(end.value.code)
+    assert message.startswith("error: CUDA out of memory. Tried to allocate 2.00 GiB.\n")
+    for key in ("training.precision: bfloat16", "settings.batch", "settings.backbone", "CUDA_VISIBLE_DEVICES"):
+        assert key in message
+    assert "embedding_batch" not in message
+
+
+def test_a_full_gpu_while_embedding_is_told_to_embed_fewer_images_at_a_time():
+    images = Loader(np.zeros((4, 8, 4, 3), np.uint8), np.ones(4), np.zeros(4), None, torch.device("cpu"), torch.float32)
+    embedder = Embedder(torch.nn.Identity(), no_memory)
+    with pytest.raises(SystemExit, match=r"training\.embedding_batch.*\nevaluation\.batch"), told_plainly():
+        embed(embedder, images, np.arange(4), batch_size=2, workers=Workers(0, 1))
+
+
+def test_another_error_of_torch_keeps_its_traceback():
+    with pytest.raises(RuntimeError, match="mat1 and mat2"), told_plainly():
+        torch.zeros(2, 3) @ torch.zeros(2, 3)
 
 
 def python(*arguments, cwd):
