@@ -9,7 +9,9 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 from pipeline.config import Record, block, parse
 from pipeline.training.groups import owned_groups
@@ -35,11 +37,12 @@ class ResourcesParams(Record):
     changes no result.
 
     ``workers``: processes that share the groups of a batch; 0 trains in the stage's own process, ``auto`` takes as many
-    as there are GPUs, as far as they share the groups evenly. ``cpus_per_worker`` counts cores, ``retries`` the times
-    that a job goes on from its last checkpoint after losing a worker's process.
+    as there are GPUs, as far as they share the groups evenly; ``[fewest, most]`` takes as many as there is room for and
+    as share the groups evenly, and after the loss of a machine goes on with what is left. ``cpus_per_worker`` counts
+    cores, ``retries`` the times that a job goes on from its last checkpoint after losing a worker's process.
     """
 
-    workers: int | Literal["auto"]
+    workers: int | Literal["auto"] | Annotated[list[int], Field(min_length=2, max_length=2)]
     cpus_per_worker: int
     retries: int
 
@@ -84,7 +87,7 @@ def connected(params: ResourcesParams, groups: int, *, shows_output: bool = True
     if started and address:
         ray.init(address=address, logging_level=logging.WARNING, log_to_driver=shows_output)
     elif started:
-        asked = groups if params.workers == "auto" else params.workers
+        asked = max(allowed_counts(params.workers, groups))
         port = _free_port()
         os.environ["RAY_API_SERVER_ADDRESS"] = f"http://127.0.0.1:{port}"
         ray.init(
@@ -110,26 +113,49 @@ def _free_port() -> int:
         return server.getsockname()[1]
 
 
+def allowed_counts(workers: int | Literal["auto"] | list[int], groups: int) -> list[int]:
+    """Returns the counts of workers that a block of ``resources`` allows for so many groups, ascending.
+
+    Raises:
+        ValueError: when none of them can share the groups evenly.
+    """
+    if isinstance(workers, int):
+        owned_groups(groups, Workers(0, workers))
+        return [workers]
+    even = [count for count in range(1, groups + 1) if groups % count == 0]
+    if workers == "auto":
+        return even
+    fewest, most = workers
+    allowed = [count for count in even if fewest <= count <= most]
+    if not allowed:
+        raise ValueError(
+            f"no number of workers from {fewest} to {most} shares {groups} groups evenly: name bounds with one of "
+            f"{', '.join(map(str, even))} between them"
+        )
+    return allowed
+
+
 def choose_team(params: ResourcesParams, groups: int, there: Mapping[str, float]) -> Team:
     """Returns the team for a job of ``groups`` groups among the CPUs and GPUs that are there.
 
-    Each worker gets a GPU where there is one for every worker; otherwise all run on CPUs, which is said.
+    Each worker gets a GPU where there is one for every worker; otherwise all run on CPUs, which is said. There are as
+    many workers as allowed: where there are GPUs as many as these, else as many as the CPUs suffice for.
 
     Raises:
         ValueError: when there are too few CPUs, or the workers cannot share the groups evenly.
     """
     cpus, gpus = int(there.get("CPU", 0)), int(there.get("GPU", 0))
+    allowed = allowed_counts(params.workers, groups)
     if params.workers == "auto":
-        workers = max(count for count in range(1, groups + 1) if groups % count == 0 and count <= max(gpus, 1))
-    else:
-        workers = params.workers
-        owned_groups(groups, Workers(0, workers))
-    needed = workers * params.cpus_per_worker
-    if needed > cpus:
+        allowed = [max(count for count in allowed if count <= max(gpus, 1))]
+    fitting = [count for count in allowed if count * params.cpus_per_worker <= cpus]
+    if not fitting:
+        needed = allowed[0] * params.cpus_per_worker
         raise ValueError(
-            f"{workers} workers of {params.cpus_per_worker} CPUs need {needed}, and there are {cpus}: lower the "
+            f"{allowed[0]} workers of {params.cpus_per_worker} CPUs need {needed}, and there are {cpus}: lower the "
             "experiment's block of `resources` in params.yaml (results do not change) or add nodes"
         )
+    workers = max([count for count in fitting if count <= gpus] or fitting)
     if 0 < gpus < workers:
         print(f"{gpus} GPUs for {workers} workers: running on CPUs", file=sys.stderr)
     return Team(workers, params.cpus_per_worker, 1 if gpus >= workers else 0)

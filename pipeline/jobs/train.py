@@ -12,17 +12,22 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+import ray
 import ray.train
 import ray.train.torch
-from ray.train.v2.api.exceptions import WorkerGroupError
+from ray.train.v2._internal.exceptions import WorkerGroupStartupFailedError, WorkerGroupStartupTimeoutError
+from ray.train.v2.api.exceptions import ControllerError, TrainingFailedError, WorkerGroupError
 
-from pipeline.jobs.resources import ResourcesParams, connected
+from pipeline.jobs.resources import ResourcesParams, Team, choose_team, connected
 from pipeline.tracking.metrics import MetricsWriter
 from pipeline.training.experiment import Job, run
 from pipeline.training.loop import Validate
+from pipeline.training.stopping import StoppedError, on_sigterm
 
 MISTAKES = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 """What a worker fails with by its parameters, data or code: it would only recur, unlike the loss of a worker."""
+
+NOT_STARTED = (WorkerGroupStartupFailedError, WorkerGroupStartupTimeoutError)
 
 
 class WriteMetrics(ray.train.UserCallback):
@@ -51,24 +56,77 @@ def train(
 
     Raises:
         What a worker raised: a mistake at once, the loss of a worker when the retries are used up.
+        StoppedError: after SIGTERM, once the step reached is saved.
     """
     logging.getLogger("ray.train").setLevel(logging.WARNING)
     callbacks = [WriteMetrics(writer), *listeners]
     if resources.workers == 0:
-        return _fit(job, validate, callbacks, ray.train.ScalingConfig(num_workers=0), resources.retries)
-    with connected(resources, job.groups) as team:
-        config = ray.train.ScalingConfig(
-            num_workers=team.workers, use_gpu=bool(team.gpus), resources_per_worker=team.share()
-        )
-        return _fit(job, validate, callbacks, config, resources.retries)
+        with on_sigterm(job.run_folder):
+            history = _fit(job, validate, callbacks, ray.train.ScalingConfig(num_workers=0))
+    else:
+        # Ray sets handlers of its own as it starts: ours come later.
+        with connected(resources, job.groups) as team, on_sigterm(job.run_folder):
+            history = _fit_again(job, validate, callbacks, resources, team)
+    if len(history) < job.experiment["training"]["epochs"]:
+        raise StoppedError(f"{job.name}: stopped by SIGTERM and saved; the same command goes on from there")
+    return history
 
 
-def _fit(
+def _fit_again(
     job: Job,
     validate: Validate | None,
     callbacks: list[ray.train.UserCallback],
-    scaling: ray.train.ScalingConfig,
-    retries: int,
+    resources: ResourcesParams,
+    team: Team,
+) -> list[dict[str, float]]:
+    """Fits until it is done or the retries are used up, each time with the team that there is room for then.
+
+    Differs from Ray's own elastic teams: these take any number of workers, also one that cannot share the groups, and
+    end a running epoch whenever there is room for more.
+    """
+    retries = resources.retries
+    while True:
+        try:
+            scaling = ray.train.ScalingConfig(
+                num_workers=team.workers, use_gpu=bool(team.gpus), resources_per_worker=team.share()
+            )
+            return _fit(job, validate, callbacks, scaling)
+        except SystemExit as end:
+            if end.code:
+                raise
+            raise KeyboardInterrupt from None  # Ray has ended the workers after Ctrl-C
+        except TrainingFailedError as error:
+            failures = _failures(error)
+            mistakes = [failure for failure in failures if isinstance(failure, MISTAKES)]
+            is_waiting = isinstance(failures[0], WorkerGroupStartupTimeoutError)
+            if mistakes or (retries == 0 and not is_waiting):
+                raise (mistakes or failures)[0] from error
+        if is_waiting:
+            print(f"{job.name}: still waiting for room for {team.workers} workers", file=sys.stderr)
+        else:
+            retries -= 1
+            kinds = ", ".join(sorted({type(failure).__name__ for failure in failures}))
+            print(f"{job.name}: lost a worker ({kinds}), going on from the last epoch", file=sys.stderr)
+        before, team = team, choose_team(resources, job.groups, ray.cluster_resources())
+        if team != before:
+            print(f"{job.name}: {team.workers} workers instead of {before.workers}", file=sys.stderr)
+
+
+def _failures(error: TrainingFailedError) -> list[Exception]:
+    """Returns what the workers failed with, or why they did not start.
+
+    Raises:
+        The error itself, when it is one of Ray's own.
+    """
+    if isinstance(error, WorkerGroupError):
+        return list(error.worker_failures.values())
+    if isinstance(error, ControllerError) and isinstance(error.controller_failure, NOT_STARTED):
+        return [error.controller_failure]
+    raise error
+
+
+def _fit(
+    job: Job, validate: Validate | None, callbacks: list[ray.train.UserCallback], scaling: ray.train.ScalingConfig
 ) -> list[dict[str, float]]:
     is_local = scaling.num_workers == 0
     trainer = ray.train.torch.TorchTrainer(
@@ -79,23 +137,12 @@ def _fit(
             name=job.run_folder.name,
             storage_path=str(job.run_folder.parent / "ray"),
             logging_config=ray.train.LoggingConfig(log_level="WARNING"),
+            # Else a team waits for ever for a machine that is gone.
+            failure_config=ray.train.FailureConfig(controller_failure_limit=0),  # type: ignore[call-arg]
             callbacks=callbacks,  # type: ignore[arg-type]
         ),
     )
-    try:
-        return trainer.fit().return_value  # type: ignore[attr-defined]
-    except SystemExit:
-        if is_local:  # a search ends the thread of a trial so
-            raise
-        raise KeyboardInterrupt from None  # Ray has ended the workers after Ctrl-C
-    except WorkerGroupError as error:
-        failures = list(error.worker_failures.values())
-        mistakes = [failure for failure in failures if isinstance(failure, MISTAKES)]
-        if mistakes or retries == 0:
-            raise (mistakes or failures)[0] from error
-    kinds = ", ".join(sorted({type(failure).__name__ for failure in failures}))
-    print(f"{job.name}: lost a worker ({kinds}), going on from the last epoch", file=sys.stderr)
-    return _fit(job, validate, callbacks, scaling, retries - 1)
+    return trainer.fit().return_value  # type: ignore[attr-defined]
 
 
 def _work(config: dict[str, Any]) -> list[dict[str, float]]:

@@ -150,6 +150,11 @@ class MSKD(Method):
         """Returns how many clusters there are, and how many are too small or too few."""
         return cluster_report(labels, **self.params.batch.model_dump())
 
+    def enter_epoch(self, epoch: int) -> None:
+        """Sets the momentum of the epoch's memories."""
+        first = self._first_pass(epoch)
+        self.momentum = first.momentum if first else self.params.momentum
+
     def begin_epoch(self, epoch: int, embed_all: EmbedAll, labels: np.ndarray) -> np.ndarray:
         """Returns the clusters of the images that ``labels`` are not -1 for, after a memory was made of each.
 
@@ -170,8 +175,6 @@ class MSKD(Method):
 
         found, memories = Workers.current().once(cluster)
         self.memories = memories.to(self.memories)
-        first = self._first_pass(epoch)
-        self.momentum = first.momentum if first else self.params.momentum
         return _spread(found, rows, len(labels))
 
     def find_labels(self, embed_all: EmbedAll, labels: np.ndarray) -> np.ndarray:

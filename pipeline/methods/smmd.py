@@ -212,9 +212,12 @@ class SMMD(TwoStream):
                 temperature=params.temperature,
             )
 
+    def enter_epoch(self, epoch: int) -> None:
+        """Notes the epoch, by which terms begin."""
+        self.epoch = epoch
+
     def begin_epoch(self, epoch: int, embed_all: EmbedAll, labels: np.ndarray) -> np.ndarray:
         """Returns the labels as they are, after prototypes were taken anew where they come from a whole epoch."""
-        self.epoch = epoch
         if self.params.prototypes.source == "epoch":
             rows = np.flatnonzero(labels >= 0)
             features = embed_all(self.embedder()).to(self.prototypes)

@@ -13,13 +13,14 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -69,17 +70,21 @@ def save(folder: Path, method: Method, trainer: dict[str, Any], meta: dict[str, 
     """Writes a checkpoint to ``folder``: whole, or not at all.
 
     It is written beside it, flushed to the disk and renamed; whatever stood there before is replaced.
+
+    Raises:
+        CheckpointError: when the disk does not take it, saying how much room it needs.
     """
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    save_file(_contiguous(method.network.state_dict()), partial / MODEL)
-    save_file(_contiguous(method_state(method)), partial / METHOD)
-    torch.save(trainer, partial / TRAINER)
-    digests = {name: file_digest(partial / name) for name in (MODEL, METHOD, TRAINER)}
-    (partial / META).write_text(json.dumps({**meta, "files": digests}, indent=2, sort_keys=True) + "\n")
-    for file in partial.iterdir():
-        _flush(file)
+    network, state = _contiguous(method.network.state_dict()), _contiguous(method_state(method))
+    with _written(partial, _num_bytes([network, state, trainer])):
+        save_file(network, partial / MODEL)
+        save_file(state, partial / METHOD)
+        torch.save(trainer, partial / TRAINER)
+        digests = {name: file_digest(partial / name) for name in (MODEL, METHOD, TRAINER)}
+        (partial / META).write_text(json.dumps({**meta, "files": digests}, indent=2, sort_keys=True) + "\n")
+        for file in partial.iterdir():
+            _flush(file)
     shutil.rmtree(folder, ignore_errors=True)
     partial.rename(folder)
     _flush(folder.parent)
@@ -104,9 +109,12 @@ def open_checkpoint(folder: Path) -> Checkpoint:
     return Checkpoint(folder, meta)
 
 
-def save_epoch(run_folder: Path, epoch: int, method: Method, trainer: dict[str, Any], meta: dict[str, Any]) -> None:
-    """Saves the checkpoint after ``epoch`` and removes all but the newest two."""
-    save(run_folder / f"epoch-{epoch:04d}", method, trainer, {**meta, "epoch": epoch})
+def save_epoch(
+    run_folder: Path, epoch: int, method: Method, trainer: dict[str, Any], meta: dict[str, Any], *, steps: int = 0
+) -> None:
+    """Saves the checkpoint after ``epoch``, and so many steps of the next, and removes all but the newest two."""
+    name = f"epoch-{epoch:04d}" + (f"-step-{steps:06d}" if steps else "")
+    save(run_folder / name, method, trainer, {**meta, "epoch": epoch})
     for old in _epochs(run_folder)[KEPT:]:
         shutil.rmtree(old)
 
@@ -114,11 +122,11 @@ def save_epoch(run_folder: Path, epoch: int, method: Method, trainer: dict[str, 
 def publish(found: Checkpoint, folder: Path, meta: dict[str, Any]) -> None:
     """Copies a checkpoint, without what only training needs, to ``folder``, adding ``meta`` to its own."""
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
     files = {name: known for name, known in found.meta["files"].items() if name != TRAINER}
-    for name in files:
-        shutil.copyfile(found.folder / name, folder / name)
-    (folder / META).write_text(json.dumps({**found.meta, **meta, "files": files}, indent=2, sort_keys=True) + "\n")
+    with _written(folder, sum((found.folder / name).stat().st_size for name in files)):
+        for name in files:
+            shutil.copyfile(found.folder / name, folder / name)
+        (folder / META).write_text(json.dumps({**found.meta, **meta, "files": files}, indent=2, sort_keys=True) + "\n")
 
 
 @contextmanager
@@ -147,6 +155,31 @@ def latest(run_folder: Path) -> Checkpoint | None:
         except CheckpointError as error:
             print(f"passing over a damaged checkpoint: {error}", file=sys.stderr)
     return None
+
+
+@contextmanager
+def _written(folder: Path, num_bytes: int) -> Iterator[None]:
+    """Makes a folder to write to within it; what a disk does not take is removed, and an error says what it takes."""
+    try:
+        folder.mkdir(parents=True)
+        yield
+    except (OSError, RuntimeError, SafetensorError) as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        free = shutil.disk_usage(next(parent for parent in folder.parents if parent.exists())).free
+        raise CheckpointError(
+            f"{folder} could not be written: it takes {num_bytes / 1e6:.1f} MB, and its disk has {free / 1e6:.1f} MB "
+            "free. Free some space or raise the quota: the same command goes on from the last checkpoint before "
+            f"({error})"
+        ) from error
+
+
+def _num_bytes(tree: Any) -> int:
+    """Returns the size of all tensors in nested lists and dictionaries."""
+    if isinstance(tree, Tensor):
+        return tree.nbytes
+    if isinstance(tree, Mapping):
+        return sum(map(_num_bytes, tree.values()))
+    return sum(map(_num_bytes, tree)) if isinstance(tree, list) else 0
 
 
 def _epochs(run_folder: Path) -> list[Path]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -15,7 +15,7 @@ from torch import Tensor
 from pipeline.config import Record
 from pipeline.data.loading import Batch, Loader, prefetched
 from pipeline.models.embedder import Embedder
-from pipeline.training import checkpoint
+from pipeline.training import checkpoint, stopping
 from pipeline.training.embed import embed
 from pipeline.training.groups import batch_statistics_of, owned_groups
 from pipeline.training.method import Method, StepOutput
@@ -71,12 +71,22 @@ class NonFiniteLossError(ArithmeticError):
 
 
 @dataclass
+class Begun:
+    """How far an epoch has come: the quality of its labels, and the sums of each metric over the steps done."""
+
+    quality: dict[str, float]
+    steps: int = 0
+    total: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass
 class Trainer:
     """Everything that a step moves, and what it needs to move it.
 
     ``identities`` is ``[N]`` int64, contiguous from 0, -1 for images that are not for training; an unsupervised method
-    learns the latter only. ``meta`` goes into each checkpoint; ``run_folder`` None keeps nothing on disk; ``report``
-    is called on every worker after each epoch, with what ``validate`` has found among the metrics.
+    learns the latter only. ``meta`` goes into each checkpoint; ``run_folder`` None keeps nothing on disk, and is
+    otherwise where training looks whether it is to stop; ``report`` is called on every worker after each epoch, with
+    what ``validate`` has found among the metrics.
     """
 
     name: str
@@ -98,6 +108,8 @@ class Trainer:
         self.images = np.flatnonzero(self.identities >= 0)
         self.given = shown_labels(self.identities, self.method.supervision)
         self.drawn: np.ndarray | None = None
+        self.begun: Begun | None = None
+        self.is_stopping = False
         self.trained = [weight for weight in self.method.network.parameters() if weight.requires_grad]
         self.optimizer = make_optimizer(
             self.params.optimizer, self.method.network, self.method.heads(), weight_decay=self.params.weight_decay
@@ -106,39 +118,51 @@ class Trainer:
         self.history: list[dict[str, float]] = []
 
     def run(self) -> list[dict[str, float]]:
-        """Trains to the last epoch, from the newest checkpoint if there is one; returns the metrics per epoch."""
+        """Trains to the last epoch, from the newest checkpoint if there is one; returns the metrics per epoch.
+
+        Where it is asked to stop it saves the step reached, and returns the metrics of the epochs until then.
+        """
         first = self._resume()
-        self.workers.agree("where to go on and in which precision", (first, self.precision))
+        steps = self.begun.steps if self.begun else 0
+        self.workers.agree("where to go on and in which precision", (first, steps, self.precision))
         self.workers.follow_first(self.method.state_dict().values())
         progress = Progress(self.name, epochs=self.params.epochs, epochs_done=first, visible=self.workers.is_first)
-        if first:
-            progress.say(f"resumed after epoch {first} of {self.params.epochs}")
+        if first or steps:
+            progress.say(f"resumed after {_place(first, steps)} of {self.params.epochs}")
         for epoch in range(first, self.params.epochs):
             progress.begin_epoch()
             metrics = self._epoch(epoch, progress)
+            if metrics is None:
+                break
             if self.validate is not None:
                 metrics |= self.validate(self.method, self.loader, self.workers)
             self.history.append({"epoch": epoch + 1, **metrics})
             self.report(self.history[-1])
-            self._save(epoch)
+            self._save(epoch + 1)
+            if self.is_stopping:
+                break
         return self.history
 
-    def _epoch(self, epoch: int, progress: Progress) -> dict[str, float]:
-        seed_group(self.seed, epoch, step=-1, group=0)
-        labels = self.method.begin_epoch(epoch, self._embed_all, self.given)
-        quality = self._note(labels, progress)
+    def _epoch(self, epoch: int, progress: Progress) -> dict[str, float] | None:
+        """Returns the metrics of an epoch, begun or gone on with; None where it was stopped and saved within."""
+        self.method.enter_epoch(epoch)
+        begun, self.begun = self.begun or self._begin(epoch, progress), None
+        labels = self._labels()
         batches = list(self.method.batches(labels, epoch))
         self.method.train()
-        total: dict[str, float] = {}
         images = 0
-        for step, (rows, groups) in enumerate(zip(batches, self._loaded(batches, labels, epoch), strict=True)):
+        for step, groups in enumerate(self._loaded(batches, labels, epoch, begun.steps), begun.steps):
             self._set_learning_rate(epoch, step, len(batches))
             for name, value in self._step(epoch, step, groups).items():
-                total[name] = total.get(name, 0.0) + value
-            images += rows.size
+                begun.total[name] = begun.total.get(name, 0.0) + value
+            begun.steps = step + 1
+            images += batches[step].size
             progress.step(epoch, step + 1, len(batches), images)
+            if self.is_stopping and step + 1 < len(batches):
+                self._save(epoch, begun)
+                return None
         self.workers.follow_first(self.method.buffers())
-        metrics = {name: value / len(batches) for name, value in total.items()}
+        metrics = {name: value / len(batches) for name, value in begun.total.items()}
         if metrics.get("skipped_steps") == 1:
             raise NonFiniteLossError(
                 f"{self.name}, epoch {epoch + 1}: float16 overflowed in the gradient of every step, so that nothing "
@@ -146,7 +170,18 @@ class Trainer:
             )
         speed = progress.end_epoch(epoch, images, metrics)
         rate = self.optimizer.param_groups[0]["lr"]
-        return {**metrics, **quality, "learning_rate": rate, "images_per_second": speed}
+        return {**metrics, **begun.quality, "learning_rate": rate, "images_per_second": speed}
+
+    def _begin(self, epoch: int, progress: Progress) -> Begun:
+        """Draws the labels of the epoch."""
+        seed_group(self.seed, epoch, step=-1, group=0)
+        return Begun(self._note(self.method.begin_epoch(epoch, self._embed_all, self.given), progress))
+
+    def _labels(self) -> np.ndarray:
+        """Returns the labels ``[N]`` that were drawn, -1 for images that are not for training."""
+        labels = np.full_like(self.identities, -1)
+        labels[self.images] = self.drawn
+        return labels
 
     def _note(self, labels: np.ndarray, progress: Progress) -> dict[str, float]:
         """Says what is new about the epoch's labels, and returns their quality on the first worker."""
@@ -161,11 +196,11 @@ class Trainer:
         quality = self.method.label_quality(self.drawn, before, self.identities[self.images], cameras)
         return {name: float(value) for name, value in quality.items()}
 
-    def _loaded(self, batches: list[np.ndarray], labels: np.ndarray, epoch: int) -> Iterator[list[Batch]]:
-        """Yields this worker's groups of each global batch, loaded while the step before runs."""
+    def _loaded(self, batches: list[np.ndarray], labels: np.ndarray, epoch: int, first: int) -> Iterator[list[Batch]]:
+        """Yields this worker's groups of each global batch from the ``first`` on, loaded while the step before runs."""
 
         def load() -> Iterator[list[Batch]]:
-            for step, rows in enumerate(batches):
+            for step, rows in enumerate(batches[first:], first):
                 positions = step * rows.size + np.arange(rows.size).reshape(rows.shape)
                 yield [
                     self.loader.load(rows[group], labels, epoch=epoch, positions=positions[group])
@@ -203,6 +238,7 @@ class Trainer:
         """Returns the loss and its parts, averaged over all groups of all workers, and the gradient's norm.
 
         In float16 an infinite norm is no error but a step that the scaler skips; there its share stands instead.
+        Whether the first worker is asked to stop goes along, so that all stop after the same step.
         """
         names = ["loss", *outputs[0].parts]
         rows = [
@@ -210,9 +246,12 @@ class Trainer:
             for output in outputs
         ]
         mean: Tensor = torch.stack(rows).sum(0) / self.method.groups
+        is_asked = self.workers.is_first and self.run_folder is not None and stopping.is_requested(self.run_folder)
+        mean = torch.cat([mean, mean.new_full((1,), float(is_asked))])
         self.workers.sum_([mean])
         norm = torch.nn.utils.get_total_norm(gradients(self.trained))
-        *values, size = torch.cat([mean, norm.double().view(1)]).tolist()
+        *values, asked, size = torch.cat([mean, norm.double().view(1)]).tolist()
+        self.is_stopping = asked > 0
         parts = dict(zip(names, values, strict=True))
         if self.scaler.is_enabled():
             return {**parts, "skipped_steps": float(not np.isfinite(size))}
@@ -241,7 +280,8 @@ class Trainer:
             workers=self.workers,
         )
 
-    def _save(self, epoch: int) -> None:
+    def _save(self, epochs: int, begun: Begun | None = None) -> None:
+        """Saves the state after so many epochs and, if another one has begun, its steps."""
         if self.run_folder is not None and self.workers.is_first:
             trainer = {
                 "optimizer": self.optimizer.state_dict(),
@@ -249,8 +289,10 @@ class Trainer:
                 "history": self.history,
                 "labels": torch.from_numpy(self.drawn),
                 "random": torch.get_rng_state(),
+                "begun": asdict(begun) if begun else None,
             }
-            checkpoint.save_epoch(self.run_folder, epoch + 1, self.method, trainer, self.meta)
+            steps = begun.steps if begun else 0
+            checkpoint.save_epoch(self.run_folder, epochs, self.method, trainer, self.meta, steps=steps)
         self.workers.wait()
 
     def _resume(self) -> int:
@@ -268,6 +310,7 @@ class Trainer:
         self.scaler.load_state_dict(trainer["scaler"])
         self.history = trainer["history"]
         self.drawn = trainer["labels"].numpy()
+        self.begun = Begun(**trainer["begun"]) if trainer["begun"] else None
         torch.set_rng_state(trainer["random"])
         return int(found.meta["epoch"])
 
@@ -275,6 +318,10 @@ class Trainer:
 def shown_labels(identities: np.ndarray, supervision: str) -> np.ndarray:
     """Returns what a method is shown of the true ``identities`` ``[N]``: all, or which images are for training."""
     return identities if supervision == "supervised" else np.minimum(identities, 0)
+
+
+def _place(epochs: int, steps: int) -> str:
+    return f"epoch {epochs}" + (f" and {steps} steps" if steps else "")
 
 
 def _check_finite(parts: dict[str, float], where: str) -> None:

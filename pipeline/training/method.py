@@ -109,6 +109,9 @@ class Method(nn.Module, ABC):
         """
         return {}
 
+    def enter_epoch(self, epoch: int) -> None:
+        """Sets what follows from the number of the epoch alone, before it begins and before it is gone on with."""
+
     def begin_epoch(self, epoch: int, embed_all: EmbedAll, labels: np.ndarray) -> np.ndarray:
         """Returns the labels ``[N]`` of this epoch, -1 leaves an image out. Re-clustering lives here."""
         return labels

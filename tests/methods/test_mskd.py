@@ -153,6 +153,7 @@ def test_the_first_pass_is_longer_and_its_memory_stands_still(monkeypatch):
     method = build(first_pass=FIRST_PASS)
     steps, moved = [], []
     for epoch in range(2):
+        method.enter_epoch(epoch)
         labels = method.begin_epoch(epoch, embed_all, GIVEN)
         steps.append(len(list(method.batches(labels, epoch))))
         before = method.memories.clone()

@@ -73,8 +73,9 @@ def test_a_half_written_checkpoint_is_never_seen(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(checkpoint.torch, "save", full_disk)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(checkpoint.CheckpointError, match=r"could not be written: it takes .*No space left"):
         write(tmp_path, 2)
+    assert [folder.name for folder in tmp_path.iterdir()] == ["epoch-0001"]
     assert checkpoint.latest(tmp_path).meta["epoch"] == 1
     monkeypatch.undo()
     write(tmp_path, 2)
