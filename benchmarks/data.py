@@ -1,7 +1,6 @@
-"""How fast images are rendered, packed and loaded, beside how the field usually does it: ``make bench``.
+"""How fast images are rendered and packed, beside how the field usually does it: ``make bench``.
 
-Rates are images per second. Packing uses all cores, as ``prepare`` does, and so does rendering; loading uses one core
-on both sides. ``--json FILE`` writes the table as well.
+Rates are images per second, on all cores, as ``prepare`` uses them. ``--json FILE`` writes the table as well.
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,17 +19,14 @@ import pandas as pd
 from PIL import Image
 
 from pipeline.config import block, load, parse
-from pipeline.data import market1501, store
+from pipeline.data import market1501
 from pipeline.data.doctor.examination import examine
 from pipeline.data.packing import Packing
 from pipeline.data.people import world
 
 PARAMS = Path(__file__).parents[1] / "params.yaml"
 CORES = os.cpu_count() or 1
-SECONDS = 4.0  # for each loop that has no end of its own
-BATCH = 64
 MARKET = 12_936  # images to train on in Market-1501: as many are packed
-PAD, MEAN, STD = 10, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 @dataclass(frozen=True)
@@ -50,16 +45,6 @@ def line(work: str, ours: float, theirs: float | None, target: float) -> Line:
     ratio = ours / theirs if theirs else None
     return Line(work, round(ours, 1), theirs and round(theirs, 1), ratio and round(ratio, 2), target,
                 (ratio or ours) >= target)  # fmt: skip
-
-
-def rate(make: Callable[[int], int]) -> float:
-    """Returns the images per second of ``make``, which is given the turn and returns how many images it made."""
-    make(0)
-    begun, made, turn = time.perf_counter(), 0, 0
-    while time.perf_counter() - begun < SECONDS:
-        turn += 1
-        made += make(turn)
-    return made / (time.perf_counter() - begun)
 
 
 def rendering(folder: Path) -> Line:
@@ -122,58 +107,14 @@ def packing(source: Path, folder: Path, height: int, width: int) -> list[Line]:
     ]
 
 
-def loading(source: Path, folder: Path, height: int, width: int) -> Line:
-    import torch  # not above: the processes that render import this file too
-    from torchvision import transforms
-
-    from pipeline.data.loading import Loader
-    from pipeline.data.transforms import Augmentation, Erasing
-
-    torch.set_num_threads(1)
-    packed = store.ImageStore(folder)
-    erasing = Erasing(probability=0.5, area=(0.02, 0.33), aspect=(0.3, 3.3))
-    augmentation = Augmentation(
-        seed=1, pad=PAD, flip=0.5, jitter=None, single_channel=0.0, grayscale=0.0, erasing=erasing, patch=None
-    )
-    cpu, cameras = torch.device("cpu"), packed.table["camera_id"].to_numpy()
-    loader = Loader(packed.images, cameras, cameras < 0, augmentation, cpu, torch.float32)
-    rows = np.random.default_rng(1).integers(len(cameras), size=(64, BATCH))
-    labels = np.zeros(len(cameras), dtype=np.int64)
-    paths = [source / path for path in packed.table["path"]]
-    usual = transforms.Compose(
-        [
-            transforms.Resize((height, width), interpolation=transforms.InterpolationMode.BICUBIC),
-            transforms.RandomHorizontalFlip(),
-            transforms.Pad(PAD),
-            transforms.RandomCrop((height, width)),
-            transforms.ToTensor(),
-            transforms.Normalize(MEAN, STD),
-            transforms.RandomErasing(0.5, scale=(0.02, 0.33), ratio=(0.3, 3.3)),
-        ]
-    )
-
-    def ours(turn: int) -> int:
-        return len(loader.load(rows[turn % 64], labels, epoch=0, positions=BATCH * turn + np.arange(BATCH)).images)
-
-    def theirs(turn: int) -> int:
-        images = [usual(Image.open(paths[row]).convert("RGB")) for row in rows[turn % 64]]
-        return len(torch.stack(images))
-
-    return line(f"load and augment at {height}x{width}, 1 core", rate(ours), rate(theirs), target=2.0)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, help="also write the lines to this file")
     given = parser.parse_args()
     with TemporaryDirectory() as place:
-        raw, packed, larger = Path(place) / "people", Path(place) / "packed", Path(place) / "larger"
+        raw = Path(place) / "people"
         lines = [rendering(raw)]
         source = raw / "market1501"
-        pack(source, packed, 64, 32)
-        lines.append(loading(source, packed, 64, 32))
-        pack(source, larger, 256, 128)
-        lines.append(loading(source, larger, 256, 128))
         multiply(source, Path(place) / "multiplied")
         lines += packing(Path(place) / "multiplied", Path(place) / "largest", 256, 128)
     print(pd.DataFrame([asdict(one) for one in lines]).to_string(index=False, na_rep="-"))
