@@ -11,7 +11,7 @@ export RAY_DASHBOARD_STARTUP_TIMEOUT_S ?= 300
 export MLFLOW_DISABLE_TELEMETRY := true
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: help setup repro study tune test test-all lint ui bench
+.PHONY: help setup repro study tune test test-all lint ui tidy tidy-now bench
 .DEFAULT_GOAL := help
 
 help: ## say what there is to make
@@ -68,6 +68,12 @@ lint: setup ## check style, types and import rules
 ui: setup ## show the recorded runs in a browser, on this machine only
 	@python -m pipeline.tracking.recorder
 	@mlflow ui --backend-store-uri sqlite:///$(CURDIR)/mlflow.db --host 127.0.0.1 --port $(PORT) --workers 1
+
+tidy: setup ## list what old trainings, searches, Ray and MLflow left behind, with its size
+	@python -m stages.tidy
+
+tidy-now: setup ## remove that; results are never among it
+	@python -m stages.tidy --remove
 
 bench: setup ## time what benchmarks/ times
 	@for script in benchmarks/*.py; do echo "== $$script"; python $$script || exit 1; done

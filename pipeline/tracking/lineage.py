@@ -70,6 +70,13 @@ def dvc_outs(root: Path, address: str) -> dict[str, str]:
     return {out["path"]: str(out.get("md5", "unknown")) for out in outs}
 
 
+def hashes_in_use(root: Path) -> set[str]:
+    """Returns DVC's hashes of all that the lock files of a project say its stages have made."""
+    locks = (root / "dvc.lock", root / "studies" / "dvc.lock")
+    outs = [out for lock in locks for stage in _stages(lock).values() for out in stage.get("outs", [])]
+    return {str(out["md5"]) for out in outs if "md5" in out}
+
+
 def _stages(lock: Path) -> dict[str, Any]:
     if not lock.is_file():
         return {}

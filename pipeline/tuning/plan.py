@@ -79,12 +79,9 @@ def make_plan(
     """
     where = f"tune.{name}"
     space = read_space(params.space, f"{where}.space")
-    begun = overlaid(block, params.start, f"{where}.start")
-    base = overlaid(begun, params.fidelity, f"{where}.fidelity")
+    base = _base(name, params, block)
     start = start_values(space, base, method, params, where)
-    whole = describe(name, base, method, data, runs)
-    made_of = [whole.run_folder.name, params.model_dump(), code_digest(*CODE)]
-    folder = (runs / "tune" / f"{name}-{digest(made_of)}").absolute()
+    folder = search_folder(name, params, block, method, data, runs)
     write_validation_store(
         ImageStore(data), folder / "data", share=params.validation.share, seed=params.validation.seed
     )
@@ -95,6 +92,21 @@ def make_plan(
         clustering=base["settings"].get("clustering"),
     )
     return Plan(name, params, space, start, base, job, folder, validate)
+
+
+def search_folder(
+    name: str, params: TuneParams, block: Mapping[str, Any], method: type[Method], data: Path, runs: Path
+) -> Path:
+    """Returns the folder of the search of ``params``, named by all that its result depends on; makes nothing."""
+    whole = describe(name, _base(name, params, block), method, data, runs)
+    made_of = [whole.run_folder.name, params.model_dump(), code_digest(*CODE)]
+    return (runs / "tune" / f"{name}-{digest(made_of)}").absolute()
+
+
+def _base(name: str, params: TuneParams, block: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the experiment's block with ``start`` and ``fidelity`` laid over it."""
+    begun = overlaid(block, params.start, f"tune.{name}.start")
+    return overlaid(begun, params.fidelity, f"tune.{name}.fidelity")
 
 
 def start_values(
