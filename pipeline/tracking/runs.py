@@ -8,6 +8,7 @@ server answers. ``REID_TRACKING=off`` writes nothing at all. ``MLFLOW_TRACKING_U
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import subprocess
@@ -25,6 +26,8 @@ from pipeline.tracking.metrics import MetricsWriter
 
 log = logging.getLogger(__name__)
 
+GROUPED_BY = ("method", "seed", "data")
+"""Keys of an experiment that are tags of its runs too: MLflow groups runs by tags."""
 ID_PATIENCE_SECONDS = 20.0
 """How long a stage waits for its run's id: a new database takes up to 15 s, a dead server none."""
 
@@ -73,8 +76,10 @@ class StageRun:
         """Registers the checkpoint in ``folder`` as a model that DVC keeps, and ties ``metrics`` to it.
 
         ``source_run`` is the id of the run that trained it (from the checkpoint's meta.json), ``data`` what
-        it was scored on; both model and data are named by their DVC hashes.
+        it was scored on; both model and data are named by their DVC hashes. What the checkpoint says of its training
+        becomes parameters and tags of this run, so that scores can be compared by them.
         """
+        self._say({"event": "subject", **_subject(_experiment_of(Path(folder)))})
         self._say(
             {
                 "event": "model",
@@ -221,8 +226,24 @@ def _start(
             "dvc.stage": "" if within else os.environ.get("DVC_STAGE", ""),
             "command": " ".join(sys.orig_argv[1:]),
             "git.commit": git_commit(),
+            **({"experiment": name.partition("_seed")[0]} if name and not within else {}),
+            **_subject(params)["tags"],
         },
     }
+
+
+def _subject(experiment: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """Returns an experiment's block as parameters, and as tags what people group runs by."""
+    tags = {key: str(experiment[key]) for key in GROUPED_BY if key in experiment}
+    return {"params": flatten(experiment), "tags": tags}
+
+
+def _experiment_of(checkpoint: Path) -> dict[str, Any]:
+    """Returns the experiment's block that stands in a checkpoint, or nothing."""
+    try:
+        return json.loads((checkpoint / "meta.json").read_text())["experiment"]
+    except (OSError, ValueError, KeyError):
+        return {}
 
 
 def start_recorder(folder: Path) -> subprocess.Popen[bytes]:

@@ -121,12 +121,19 @@ class Store:
         return self.client.create_run(self.experiment, start, tags, name).info.run_id
 
     def _start(self, run: str, event: dict[str, Any]) -> None:
+        self._params(run, event["params"])
+        self._inputs(run, event["inputs"], event["stage"])
+
+    def _subject(self, run: str, event: dict[str, Any]) -> None:
+        self._params(run, event["params"])
+        self.tag(run, event["tags"])
+
+    def _params(self, run: str, values: dict[str, str]) -> None:
         from mlflow.entities import Param
 
-        params = [Param(key, value[:6000]) for key, value in event["params"].items()]
+        params = [Param(key, value[:6000]) for key, value in values.items()]
         for first in range(0, len(params), 100):
             self.client.log_batch(run, params=params[first : first + 100], synchronous=True)
-        self._inputs(run, event["inputs"], event["stage"])
 
     def _inputs(self, run: str, data_sets: list[dict[str, str]], context: str) -> None:
         from mlflow.entities import Dataset, DatasetInput, InputTag

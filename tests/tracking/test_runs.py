@@ -20,10 +20,15 @@ with stage_run(stage="train", name="mdpr", params={"a": {"rate": 0.1}, "seed": 1
     Path("history").write_text(str(writer.history()))
 """
 EVALUATE = """
+import json
 from pathlib import Path
 from pipeline.tracking.runs import stage_run
 Path("table.md").write_text("| mAP |")
-with stage_run(stage="evaluate", name="mdpr", params={}) as run:
+block = {"method": "mdpr", "seed": 2, "data": "people", "training": {"epochs": 12}}
+Path("artifacts/mdpr").mkdir(parents=True)
+Path("artifacts/mdpr/meta.json").write_text(json.dumps({"experiment": block}))
+with stage_run(stage="evaluate", name="mdpr_seed2", params={"distance": "cosine"}) as run:
+    run.log_metrics({"mAP": 0.5})
     trained = Path("run_id").read_text()
     run.log_artifact("table.md")
     run.register_model("artifacts/mdpr", name="mdpr", source_run=trained, metrics={"mAP": 0.5}, data="data/people")
@@ -84,6 +89,20 @@ def test_what_a_killed_stage_said_is_kept(runs: dict[str, Any]) -> None:
 
 def test_parameters_are_flat(runs: dict[str, Any]) -> None:
     assert runs["train"].data.params == {"a.rate": "0.1", "seed": "1"}
+
+
+def test_a_scored_run_has_the_parameters_of_its_training_beside_its_own_and_its_scores(runs: dict[str, Any]) -> None:
+    scored = runs["evaluate"].data
+    trained = {"method": "mdpr", "seed": "2", "data": "people", "training.epochs": "12"}
+    assert scored.params == {"distance": "cosine", **trained}
+    assert scored.metrics["mAP"] == 0.5
+
+
+def test_runs_can_be_grouped_by_experiment_method_seed_and_data(runs: dict[str, Any]) -> None:
+    groups = ("experiment", "method", "seed", "data")
+    assert [runs["evaluate"].data.tags[name] for name in groups] == ["mdpr", "mdpr", "2", "people"]
+    assert [runs["train"].data.tags.get(name) for name in groups] == ["mdpr", None, "1", None]
+    assert not {*groups} & {*runs["pipeline"].data.tags}
 
 
 def test_metrics_keep_their_steps(runs: dict[str, Any], client: Any) -> None:
