@@ -33,4 +33,4 @@ def test_it_lists_and_then_removes_what_is_left_over_and_nothing_else(project, c
     assert (runs / "busy-0123456789abcdef").is_dir()
     assert {file: file.read_bytes() for file in results.rglob("*") if file.is_file()} == made
     project.run(tidy)
-    assert "0.0 MB  in all" in capsys.readouterr().out
+    assert "3.0 MB  .runs/busy-0123456789abcdef: " in capsys.readouterr().out  # its training has ended
