@@ -103,6 +103,7 @@ def start_file(start: str) -> str:
 
     Raises:
         WeightsError: saying where the file was looked for.
+        CheckpointError: when it is of a checkpoint, and not what was saved.
     """
     if start in WITHOUT_FILE:
         return start
@@ -112,6 +113,7 @@ def start_file(start: str) -> str:
             f"start: no weights at {file}: put the file there, train the experiment that makes it, or name another "
             f"file (or one of {', '.join(WITHOUT_FILE)})"
         )
+    _check_whole(file)
     return str(file)
 
 
@@ -121,7 +123,14 @@ def _source(kind: str, path: Path) -> Path:
         raise ValueError(
             f"{kind}: no file at {path.absolute()}: run the stage that makes it (dvc repro), or name another"
         )
+    _check_whole(path)
     return path.absolute()
+
+
+def _check_whole(file: Path) -> None:
+    """Ensures that weights out of a checkpoint are those that were saved."""
+    if file.name == checkpoint.MODEL and (file.parent / checkpoint.META).is_file():
+        checkpoint.open_checkpoint(file.parent)
 
 
 def run(job: Job, report: Report, device: torch.device, validate: Validate | None = None) -> list[dict[str, float]]:
