@@ -1,4 +1,6 @@
 import csv
+import shutil
+import subprocess
 
 import pytest
 
@@ -15,6 +17,31 @@ def folder(tmp_path, make_result):
     results += [make_result("mdpr"), make_result("baseline", 0.6)]
     write_papers(read_papers(), results, read_published(), tmp_path)
     return tmp_path
+
+
+needs_latex = pytest.mark.skipif(
+    shutil.which("pdflatex") is None, reason="no pdflatex (Debian: texlive-latex-recommended)"
+)
+PAGE = r"""\documentclass{article}
+\usepackage[a3paper,landscape,margin=1cm]{geometry}
+\usepackage{booktabs,amssymb}
+\begin{document}
+\input{%s}
+\end{document}
+"""
+
+
+@needs_latex
+@pytest.mark.parametrize("paper", ["mdpr", "mskd", "smmd"])
+def test_latex_sets_the_tables_without_complaint(folder, paper):
+    (folder / "page.tex").write_text(PAGE % f"{paper}.tex")
+    done = subprocess.run(
+        ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "page.tex"],
+        cwd=folder, capture_output=True, text=True, check=False, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert "Overfull" not in done.stdout
+    assert (folder / "page.pdf").stat().st_size > 10_000
 
 
 def rows_of(file, **wanted):
