@@ -96,7 +96,7 @@ def rates(height: int, width: int, least: float) -> list[Row]:
     return [table.at_least(work, "images/s", rate["ours"], rate["theirs"], least)]
 
 
-def waits() -> list[Row]:
+def waits(_: object = None) -> list[Row]:
     """Returns the rows of input wait: a small network's step on this CPU, and what needs a GPU."""
     with TemporaryDirectory() as folder:
         sides = Sides(Path(folder), 256, 128)
@@ -141,8 +141,8 @@ if __name__ == "__main__":
     table.main(
         __doc__,
         {
-            "256x128": lambda: rates(256, 128, least=10),
-            "64x32": lambda: rates(64, 32, least=2),
+            "256x128": lambda given: rates(256, 128, least=10),
+            "64x32": lambda given: rates(64, 32, least=2),
             "wait": waits,
         },
     )

@@ -85,17 +85,24 @@ def _cpuinfo() -> list[str]:
     return file.read_text().splitlines() if file.is_file() else []
 
 
-def main(doc: str | None, works: Mapping[str, Callable[[], Sequence[Row]]]) -> None:
-    """Measures the works that the command line asks for, and prints each as soon as it is measured."""
+def main(
+    doc: str | None, works: Mapping[str, Callable[[argparse.Namespace], Sequence[Row]]], *options: Mapping[str, Any]
+) -> None:
+    """Measures the works that the command line asks for, and prints each as soon as it is measured.
+
+    ``options`` are more arguments of the command line, each with its ``name``; works are given what was said there.
+    """
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", metavar="NAME", choices=works, help=f"of {', '.join(works)}")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the rows to this file")
+    for option in options:
+        parser.add_argument(option["name"], **{key: value for key, value in option.items() if key != "name"})
     given = parser.parse_args()
     print(hardware())
     print(f"{'work':62} {'ours':>9} {'theirs':>9} {'ratio':>7}  unit")
     rows: list[Row] = []
     for name in given.only or works:
-        for row in works[name]():
+        for row in works[name](given):
             rows.append(row)
             print(_line(row), flush=True)
             if given.json:

@@ -14,9 +14,9 @@ def run(monkeypatch, works, *arguments):
 
 def test_rows_say_whether_their_target_is_met_and_what_was_missing(monkeypatch, tmp_path, capsys):
     works = {
-        "rate": lambda: [table.at_least("rate", "images/s", 12.0, 1.0, least=10)],
-        "cost": lambda: [table.at_most("cost", "s", 3.0, 2.0, most=1.1)],
-        "gpu": lambda: [table.unmeasured("step", "ms", ">= 1.5 times", "a GPU")],
+        "rate": lambda given: [table.at_least("rate", "images/s", 12.0, 1.0, least=10)],
+        "cost": lambda given: [table.at_most("cost", "s", 3.0, 2.0, most=1.1)],
+        "gpu": lambda given: [table.unmeasured("step", "ms", ">= 1.5 times", "a GPU")],
     }
     file = tmp_path / "rows.json"
     run(monkeypatch, works, "--json", str(file))
@@ -29,7 +29,7 @@ def test_rows_say_whether_their_target_is_met_and_what_was_missing(monkeypatch, 
 
 
 def test_only_the_named_works_are_measured(monkeypatch, capsys):
-    works = {"one": lambda: [table.shown("one", "s", 1.0)], "two": lambda: pytest.fail("was not asked for")}
+    works = {"one": lambda given: [table.shown("one", "s", 1.0)], "two": lambda given: pytest.fail("was not asked for")}
     run(monkeypatch, works, "--only", "one")
     assert "two" not in capsys.readouterr().out.split("unit")[1]
 
