@@ -29,6 +29,15 @@ def test_a_network_of_parameters_that_the_code_has_no_more_is_refused(trainings,
         write_training(trainings, ImageStore(noise), "changed", changed)
 
 
+def test_a_network_whose_weights_were_altered_is_refused(noise, tmp_path):
+    write_training(tmp_path, ImageStore(noise), "baseline", BASELINE)
+    weights = tmp_path / "baseline" / "model.safetensors"
+    as_saved = weights.read_bytes()
+    weights.write_bytes(as_saved[:-8] + bytes([as_saved[-8] ^ 1]) + as_saved[-7:])
+    with pytest.raises(ValueError, match=r"model\.safetensors differs from what was saved"):
+        open_network(tmp_path / "baseline")
+
+
 def test_files_become_the_images_that_were_packed(noise, tmp_path):
     images = ImageStore(noise).images[:3]
     for place, image in enumerate(images):

@@ -41,6 +41,16 @@ def test_a_model_of_another_split_is_not_scored(trained, tmp_path, refused):
     assert not (tmp_path / "out").exists()
 
 
+def test_a_tampered_checkpoint_is_not_scored(trained, tmp_path, refused):
+    weights = trained.folder / "artifacts" / "train" / "pretrain" / "model.safetensors"
+    as_saved = weights.read_bytes()
+    weights.write_bytes(as_saved[:-8] + bytes([as_saved[-8] ^ 1]) + as_saved[-7:])
+    message = refused(trained, evaluate, "pretrain", "--out", str(tmp_path / "out"))
+    weights.write_bytes(as_saved)
+    assert message.startswith("error: artifacts/train/pretrain: model.safetensors differs from what was saved")
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.fixture
 def released(tmp_path):
     """Weights of MDPR for 11 identities by the authors' names and by ours."""
