@@ -124,10 +124,10 @@ class Pipeline:
             child.excuse()
 
     def watch(self, machine: Machine) -> None:
-        """Adds the state of the machine to what its living stages say, every few seconds."""
+        """Adds the state of the machine to what its living stages say, every few seconds; but not to trials."""
         now = time.time()
         for child in self._living():
-            if child.start and now >= child.sample_at:
+            if child.start and not child.start.get("within") and now >= child.sample_at:
                 child.sample_at = now + SYSTEM_METRICS_SECONDS
                 step = int((now - child.start["time"]) / SYSTEM_METRICS_SECONDS)
                 values = machine.sample()

@@ -45,7 +45,7 @@ def test_trials_are_children_of_the_search_and_grandchildren_of_the_pipeline(run
 def test_trials_are_compared_by_what_varies_and_by_metrics_of_one_name(runs: dict[str, Any]) -> None:
     trials = [runs[f"trial mdpr {number}"].data for number in (1, 2, 3)]
     assert [trial.params for trial in trials] == [{"training.learning_rate": rate} for rate in ("0.1", "0.2", "0.3")]
-    assert [trial.metrics["val_mAP"] for trial in trials] == [0.2, 0.4, 0.6]
+    assert [trial.metrics for trial in trials] == [{"val_mAP": score} for score in (0.2, 0.4, 0.6)]
 
 
 def test_a_trial_that_failed_does_not_fail_the_search_nor_the_pipeline(runs: dict[str, Any]) -> None:
