@@ -71,9 +71,9 @@ class Team:
 def connected(params: ResourcesParams, groups: int, *, shows_output: bool = True) -> Iterator[Team]:
     """Joins the cluster of ``RAY_ADDRESS``, or starts a local instance and ends it, and yields the team for a job.
 
-    A local instance has its dashboard on loopback, since Ray Train asks it whether its controller still lives, and is
-    told its address: where two instances run on a machine Ray finds neither. It may start more workers than there are
-    cores, which then take turns. ``shows_output``: whether what workers print is shown here.
+    A local instance listens on loopback only. It has a dashboard, since Ray Train asks it whether its controller still
+    lives, and is told its address: where two instances run on a machine Ray finds neither. It may start more workers
+    than there are cores, which then take turns. ``shows_output``: whether what workers print is shown here.
 
     Raises:
         ValueError: when a joined cluster can never hold the workers.
@@ -90,22 +90,39 @@ def connected(params: ResourcesParams, groups: int, *, shows_output: bool = True
         asked = max(allowed_counts(params.workers, groups))
         port = _free_port()
         os.environ["RAY_API_SERVER_ADDRESS"] = f"http://127.0.0.1:{port}"
-        ray.init(
-            address="local",
-            num_cpus=max(asked * params.cpus_per_worker, os.cpu_count() or 1),
-            object_store_memory=OBJECT_STORE_BYTES,
-            dashboard_host="127.0.0.1",
-            dashboard_port=port,
-            include_dashboard=True,
-            logging_level=logging.WARNING,
-            log_to_driver=shows_output,
-        )
+        with _on_loopback():
+            ray.init(
+                address="local",
+                num_cpus=max(asked * params.cpus_per_worker, os.cpu_count() or 1),
+                object_store_memory=OBJECT_STORE_BYTES,
+                dashboard_host="127.0.0.1",
+                dashboard_port=port,
+                include_dashboard=True,
+                logging_level=logging.WARNING,
+                log_to_driver=shows_output,
+            )
     try:
         yield choose_team(params, groups, ray.cluster_resources())
     finally:
         if started:
             ray.shutdown()
             os.environ.pop("RAY_API_SERVER_ADDRESS", None)
+
+
+@contextmanager
+def _on_loopback() -> Iterator[None]:
+    """Within it Ray starts instances at 127.0.0.1 and nowhere else, as it does on Windows and macOS.
+
+    On Linux it would listen on every interface, and it has no public way to say otherwise.
+    """
+    from ray._private import ray_constants
+
+    usual = ray_constants.ENABLE_RAY_CLUSTER
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = usual
 
 
 def _free_port() -> int:

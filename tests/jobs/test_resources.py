@@ -1,4 +1,5 @@
 import os
+from types import SimpleNamespace
 
 import pytest
 
@@ -51,6 +52,29 @@ def test_workers_are_a_number_or_auto(workers):
         parse(ResourcesParams, block | {"workers": "all"}, "resources.mdpr")
 
 
+@pytest.mark.parametrize(
+    ("bounds", "there", "team"),
+    [
+        ([1, 4], {"CPU": 4.0}, Team(4, cpus=1, gpus=0)),
+        ([1, 4], {"CPU": 3.0}, Team(2, cpus=1, gpus=0)),  # 3 cannot share 4 groups
+        ([1, 2], {"CPU": 1.0}, Team(1, cpus=1, gpus=0)),
+        ([1, 4], {"CPU": 8.0, "GPU": 3.0}, Team(2, cpus=1, gpus=1)),
+        ([2, 4], {"CPU": 8.0, "GPU": 1.0}, Team(4, cpus=1, gpus=0)),
+    ],
+)
+def test_bounds_take_as_many_as_there_is_room_for_and_as_share_the_groups_evenly(bounds, there, team):
+    assert choose_team(params(bounds), 4, there) == team
+
+
+def test_bounds_that_hold_no_even_share_or_no_room_are_refused():
+    with pytest.raises(ValueError, match="no number of workers from 3 to 3 shares 4 groups evenly: "):
+        choose_team(params([3, 3]), 4, {"CPU": 8.0})
+    with pytest.raises(ValueError, match="2 workers of 1 CPUs need 2, and there are 1: lower"):
+        choose_team(params([2, 4]), 4, {"CPU": 1.0})
+    with pytest.raises(ValueError, match=r"resources\.mdpr\.workers"):
+        parse(ResourcesParams, {"workers": [2], "cpus_per_worker": 1, "retries": 0}, "resources.mdpr")
+
+
 class Ray:
     """Stands in for Ray: notes how it is started and whether it is ended."""
 
@@ -76,6 +100,8 @@ def ray(monkeypatch):
     os.environ.pop("RAY_ADDRESS", None)
     stand_in = Ray()
     monkeypatch.setitem(resources.sys.modules, "ray", stand_in)
+    private = SimpleNamespace(ray_constants=SimpleNamespace(ENABLE_RAY_CLUSTER=True))
+    monkeypatch.setitem(resources.sys.modules, "ray._private", private)
     return stand_in
 
 
