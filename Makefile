@@ -11,7 +11,7 @@ export RAY_DASHBOARD_STARTUP_TIMEOUT_S ?= 300
 export MLFLOW_DISABLE_TELEMETRY := true
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: help setup repro study tune test test-all lint ui tidy tidy-now bench
+.PHONY: help setup repro study tune test test-all cluster-test lint ui tidy tidy-now bench
 .DEFAULT_GOAL := help
 
 help: ## say what there is to make
@@ -57,7 +57,10 @@ test: setup ## run the test suite, without the slow tests
 	@pytest
 
 test-all: setup ## run the test suite with the slow tests
-	@pytest -m "not gpu"
+	@pytest -m "not gpu and not cluster"
+
+cluster-test: setup ## run two experiments on two machines made of this one, and compare (docs/cluster.md)
+	@pytest -m cluster -rs -s tests/cluster
 
 lint: setup ## check style, types and import rules
 	@ruff check .

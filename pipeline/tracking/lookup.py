@@ -6,9 +6,13 @@ import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline.tracking.runs import tracking_folder
 from pipeline.tracking.store import SQLITE
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
 PAGE = 1000
 OUT = "dvc.out."
@@ -23,18 +27,24 @@ class Recorded:
     outs: Mapping[str, str]
 
 
+def open_client(uri: str) -> MlflowClient:
+    """Returns a client of a store, which reports nothing to the makers of MLflow."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    from mlflow import MlflowClient
+
+    return MlflowClient(uri)
+
+
 def recorded_runs(stages: Collection[str]) -> list[Recorded]:
     """Returns the runs of these stages that ended well, in every experiment of the store, the newest first.
 
     Raises:
         ValueError: when the store is a database that is not there.
     """
-    from mlflow import MlflowClient
-
     uri = os.environ.get("MLFLOW_TRACKING_URI") or f"{SQLITE}{tracking_folder().parents[1] / 'mlflow.db'}"
     if uri.startswith(SQLITE) and not Path(uri.removeprefix(SQLITE)).is_file():
         raise ValueError(f"no runs are recorded at {uri}: run the stages with tracking on first")
-    client = MlflowClient(uri)
+    client = open_client(uri)
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
     found, token = [], None
     while True:

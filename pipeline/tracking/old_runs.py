@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlparse
 
-from pipeline.tracking.lookup import OUT, PAGE
+from pipeline.tracking.lookup import OUT, PAGE, open_client
 from pipeline.tracking.store import SQLITE
 
 if TYPE_CHECKING:
@@ -32,9 +32,7 @@ def superseded(database: Path, kept_runs: Collection[str], kept_hashes: Collecti
 
     One that made what is in use stays: a run of ``kept_runs`` (ids), or something with one of DVC's ``kept_hashes``.
     """
-    from mlflow import MlflowClient
-
-    client = MlflowClient(f"{SQLITE}{database.absolute()}")
+    client = open_client(f"{SQLITE}{database.absolute()}")
     found: dict[str, Run] = {}
     for experiment in client.search_experiments():
         token = None
@@ -60,10 +58,8 @@ def superseded(database: Path, kept_runs: Collection[str], kept_hashes: Collecti
 
 def remove(database: Path, executions: Sequence[Execution]) -> None:
     """Removes executions with their artifacts from a database for good, by ``mlflow gc``."""
-    from mlflow import MlflowClient
-
     uri = f"{SQLITE}{database.absolute()}"
-    client, runs = MlflowClient(uri), [run for execution in executions for run in execution.runs]
+    client, runs = open_client(uri), [run for execution in executions for run in execution.runs]
     for run in runs:
         client.delete_run(run)
     command = [sys.executable, "-m", "mlflow", "gc", "--backend-store-uri", uri, "--run-ids", ",".join(runs)]
