@@ -15,6 +15,7 @@ from typing import Any
 import ray
 import ray.train
 import ray.train.torch
+import torch
 from ray.train.v2._internal.exceptions import WorkerGroupStartupFailedError, WorkerGroupStartupTimeoutError
 from ray.train.v2.api.exceptions import ControllerError, TrainingFailedError, WorkerGroupError
 
@@ -24,7 +25,7 @@ from pipeline.training.experiment import Job, run
 from pipeline.training.loop import Validate
 from pipeline.training.stopping import StoppedError, on_sigterm
 
-MISTAKES = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+MISTAKES = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, torch.OutOfMemoryError)
 """What a worker fails with by its parameters, data or code: it would only recur, unlike the loss of a worker."""
 
 NOT_STARTED = (WorkerGroupStartupFailedError, WorkerGroupStartupTimeoutError)

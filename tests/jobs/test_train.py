@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from pipeline.jobs.resources import ResourcesParams, connected
-from pipeline.jobs.train import train
+from pipeline.jobs.train import MISTAKES, train
 from pipeline.methods.baseline import Baseline
 from pipeline.tracking.metrics import MetricsWriter
 from pipeline.training import checkpoint
@@ -112,3 +112,7 @@ def test_an_error_in_one_process_reaches_the_caller_as_itself(noise, tmp_path):
     block = changed(BASELINE, settings__batch__identities=7)
     with pytest.raises(ValueError, match="a group needs 7 identities, but only 6 are labelled"):
         Run(tmp_path / "runs", noise, resources(0), block=block)
+
+
+def test_a_full_gpu_is_no_lost_worker_that_is_worth_another_try():
+    assert issubclass(torch.OutOfMemoryError, MISTAKES)
