@@ -18,7 +18,8 @@ def environment(checkout: Path, **more: str) -> dict[str, str]:
     path = f"{checkout / '.venv' / 'bin'}:{os.environ['PATH']}"
     code = os.pathsep.join([str(checkout), *filter(None, [os.environ.get("PYTHONPATH")])])
     quiet = {"RAY_USAGE_STATS_ENABLED": "0", "MLFLOW_DISABLE_TELEMETRY": "true", "DVC_NO_ANALYTICS": "1"}
-    return kept | quiet | {"PATH": path, "PYTHONPATH": code, "OMP_NUM_THREADS": "1"} | more
+    patient = {"RAY_DASHBOARD_STARTUP_TIMEOUT_S": "300"}
+    return kept | quiet | patient | {"PATH": path, "PYTHONPATH": code, "OMP_NUM_THREADS": "1"} | more
 
 
 def make_checkout(folder: Path) -> Path:

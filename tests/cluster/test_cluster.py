@@ -98,8 +98,8 @@ def test_the_tracking_server_has_a_tree_of_runs_for_each_submission(done):
     assert {one["status"] for one in done.runs} == {"FINISHED"}
     assert len(parents) == 2
     assert len(stages) == len(done.runs) - 2
-    assert set(by_name) == {"train baseline", "evaluate baseline", "train mdpr", "evaluate mdpr"}
-    assert by_name["train baseline"] == by_name["evaluate baseline"] in parents
+    assert set(by_name) == {"prepare people", "train baseline", "evaluate baseline", "train mdpr", "evaluate mdpr"}
+    assert by_name["prepare people"] == by_name["train baseline"] == by_name["evaluate baseline"] in parents
     assert by_name["train mdpr"] == by_name["evaluate mdpr"] in parents
     assert by_name["train mdpr"] != by_name["train baseline"]
     scored = next(one for one in done.runs if one["name"] == "evaluate mdpr")
