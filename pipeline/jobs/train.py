@@ -102,15 +102,15 @@ def _fit_again(
             is_waiting = isinstance(failures[0], WorkerGroupStartupTimeoutError)
             if mistakes or (retries == 0 and not is_waiting):
                 raise (mistakes or failures)[0] from error
-        if is_waiting:
-            print(f"{job.name}: still waiting for room for {team.workers} workers", file=sys.stderr)
-        else:
+        if not is_waiting:
             retries -= 1
             kinds = ", ".join(sorted({type(failure).__name__ for failure in failures}))
             print(f"{job.name}: lost a worker ({kinds}), going on from the last epoch", file=sys.stderr)
         before, team = team, choose_team(resources, job.groups, ray.cluster_resources())
         if team != before:
             print(f"{job.name}: {team.workers} workers instead of {before.workers}", file=sys.stderr)
+        elif is_waiting:
+            print(f"{job.name}: still waiting for room for {team.workers} workers", file=sys.stderr)
 
 
 def _failures(error: TrainingFailedError) -> list[Exception]:

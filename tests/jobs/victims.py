@@ -1,8 +1,11 @@
-"""Methods that go wrong once, in one of two Ray workers, in the middle of the second epoch."""
+"""Methods that go wrong once, in one of two Ray workers, in the middle of the second epoch; and one to be struck."""
 
 import os
 import signal
+import time
 from pathlib import Path
+
+import psutil
 
 from pipeline.methods.baseline import Baseline, BaselineParams
 from pipeline.training.workers import Workers
@@ -44,3 +47,47 @@ class Killed(Victim):
 class Mistaken(Victim):
     def strike(self):
         raise ValueError("the second worker met a wrong image")
+
+
+class Stranded(Victim):
+    """A baseline that takes the machine of one of its workers with it, ``struck`` in the middle of the second epoch.
+
+    The file beside ``struck`` with the ending ``.raylet`` names the process of Ray that stands for that machine.
+    """
+
+    def forward(self, batch):
+        self.seen += 1
+        machine = int(self.struck.with_suffix(".raylet").read_text())
+        if self.seen == STEPS + 2 and machine in {parent.pid for parent in psutil.Process().parents()}:
+            self.struck.write_text(str(os.getpid()))
+            os.kill(machine, signal.SIGKILL)
+            os.kill(os.getpid(), signal.SIGKILL)
+        return Baseline.forward(self, batch)
+
+
+class SlowParams(BaselineParams):
+    """``beats`` is a file that says where training is: epoch and group, from 0 and 1."""
+
+    beats: str
+
+
+class Slow(Baseline):
+    """A baseline that rests in every group, so that there is time to strike its processes from outside."""
+
+    params_type = SlowParams
+
+    def __init__(self, params, **sizes):
+        super().__init__(params, **sizes)
+        self.beats, self.place = Path(params.beats), (0, 0)
+
+    def enter_epoch(self, epoch):
+        self.place = (epoch, 0)
+
+    def forward(self, batch):
+        self.place = (self.place[0], self.place[1] + 1)
+        if Workers.current().is_first:
+            unseen = self.beats.with_suffix(".new")
+            unseen.write_text("{} {}".format(*self.place))
+            unseen.rename(self.beats)
+        time.sleep(0.25)
+        return super().forward(batch)

@@ -1,0 +1,25 @@
+"""A Ray job to be killed or stopped: ``python -m tests.jobs.slow_job RUNS DATA BEATS`` trains with two workers."""
+
+import sys
+from pathlib import Path
+
+from pipeline.jobs.resources import ResourcesParams
+from pipeline.jobs.train import train
+from pipeline.tracking.metrics import MetricsWriter
+from pipeline.training.experiment import describe
+from stages.mistakes import told_plainly
+from tests.jobs.victims import Slow
+from tests.noise import BASELINE, changed
+
+EPOCHS = 4
+
+
+def describe_job(runs, data, beats):
+    block = changed(BASELINE, training__epochs=EPOCHS, training__precision="float32", settings__beats=str(beats))
+    return describe("slow", block, Slow, data, runs)
+
+
+if __name__ == "__main__":
+    with told_plainly():
+        resources = ResourcesParams(workers=2, cpus_per_worker=1, retries=0)
+        train(describe_job(*map(Path, sys.argv[1:])), resources, MetricsWriter(None))
