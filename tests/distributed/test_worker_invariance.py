@@ -110,12 +110,13 @@ def sampler_of_the_rank():
     return SamplerOfTheRank(num_classes=6, groups=4, seed=3)
 
 
-def _train(rank, size, folder, make_method):
+def train_as(rank, size, folder, make_method, precision="float64"):
+    """Trains as one of several workers; the first writes losses and state to ``folder``."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
     if size > 1:
         dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=size)
-    trainer = make_trainer(epochs=EPOCHS, method=make_method(), learning_rate=1e-4)
+    trainer = make_trainer(epochs=EPOCHS, method=make_method(), learning_rate=1e-4, precision=precision)
     history = trainer.run()
     if rank == 0:
         torch.save({"losses": [row["loss"] for row in history], "state": trainer.method.state_dict()}, folder / "run")
@@ -130,7 +131,7 @@ def train(tmp_path_factory):
     @cache
     def run(method, size):
         folder = tmp_path_factory.mktemp(f"{method.__name__}-{size}")
-        spawn.spawn(_train, (size, folder, method), nprocs=size)
+        spawn.spawn(train_as, (size, folder, method), nprocs=size)
         return torch.load(folder / "run")
 
     return run
@@ -138,9 +139,16 @@ def train(tmp_path_factory):
 
 def difference(ours, theirs):
     """Largest difference of losses and weights, relative to the largest entry (what is all below 1e-6 is rounding)."""
-    pairs = [tuple(torch.tensor(run["losses"], dtype=torch.float64) for run in (ours, theirs))]
-    pairs += [(value, theirs["state"][name]) for name, value in ours["state"].items() if value.is_floating_point()]
-    return max(((a - b).abs().max() / b.abs().max().clamp(min=1e-6)).item() for a, b in pairs)
+    return max(differences(ours, theirs))
+
+
+def differences(ours, theirs):
+    """Returns the largest relative difference of the losses, and that of the state."""
+    losses = [tuple(torch.tensor(run["losses"], dtype=torch.float64) for run in (ours, theirs))]
+    state = [(value, theirs["state"][name]) for name, value in ours["state"].items() if value.is_floating_point()]
+    return tuple(
+        max(((a - b).abs().max() / b.abs().max().clamp(min=1e-6)).item() for a, b in pairs) for pairs in (losses, state)
+    )
 
 
 @pytest.mark.parametrize("size", [2, 4])
