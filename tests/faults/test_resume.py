@@ -27,14 +27,14 @@ def start(run_folder, heartbeat, victim="victim"):
 
 def finish(run_folder, heartbeat, victim="victim"):
     process = start(run_folder, heartbeat, victim)
-    _, output = process.communicate(timeout=120)
+    _, output = process.communicate(timeout=600)  # on busy cores
     assert process.returncode == 0, output
     return output
 
 
 def kill_at(process, heartbeat, epoch, what, count):
     """Kills the process as soon as it has reached a moment, and returns where it was."""
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600
     while time.monotonic() < deadline and process.poll() is None:
         beat = heartbeat.read_text().split() if heartbeat.exists() else []
         if beat and (int(beat[0]), beat[1], int(beat[2])) >= (epoch, what, count) and beat[1] == what:
@@ -103,3 +103,21 @@ def test_a_student_killed_while_clustering_and_while_stepping_ends_bit_for_bit_a
     assert ours == theirs
     assert "churn" in ours[1][1], "the labels before are part of the state"
     assert all(torch.equal(a, b) for a, b in zip(our_tensors, their_tensors, strict=True))
+
+
+def test_a_tampered_checkpoint_is_passed_over_and_the_run_ends_bit_for_bit_as_an_undisturbed_one(tmp_path):
+    undisturbed, disturbed, heartbeat = tmp_path / "undisturbed", tmp_path / "disturbed", tmp_path / "heartbeat"
+    finish(undisturbed, heartbeat)
+    kill_at(start(disturbed, heartbeat), heartbeat, 3, "step", 4)
+    weights = checkpoint.latest(disturbed).folder / checkpoint.MODEL
+    assert weights.parent.name == "epoch-0003"
+    as_saved = bytearray(weights.read_bytes())
+    as_saved[-8] ^= 1  # one bit of one weight
+    weights.write_bytes(as_saved)
+
+    said = finish(disturbed, heartbeat)
+    assert f"passing over a damaged checkpoint: {weights.parent}: model.safetensors differs from what was saved" in said
+    assert "resumed after epoch 2" in said
+    ours, theirs = final_state(disturbed), final_state(undisturbed)
+    assert ours[:2] == theirs[:2]
+    assert all(torch.equal(a, b) for a, b in zip(ours[2], theirs[2], strict=True))
