@@ -41,7 +41,7 @@ PAPERS = {
     "smmd": ("smmd_sysu_mm01", "people_infrared"),
 }
 RESNET50 = {"depth": 50, "width": 1.0}
-SMALL = {"depth": 18, "width": 0.125}
+SMALL = {"depth": 50, "width": 0.125}
 
 
 def prepared(data: str, work: Path, is_small: bool) -> Path:

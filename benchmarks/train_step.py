@@ -1,0 +1,138 @@
+"""A training step of each paper beside the same mathematics in plain eager form: ``python benchmarks/train_step.py``.
+
+One group of 8 images at 256x128, ResNet-50, float32, on one core: networks, numbers and start are the same on both
+sides; theirs has the losses and updates of ``speed_works.eager`` and the optimizer as torch gives it, ours is the step
+of ``pipeline.training.loop``. ``NAME-channels-last`` lays the same network out with its channels last, which changes
+the last bits and is therefore no default. ``--small`` takes a small network, to see that it runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any, cast
+
+import numpy as np
+import torch
+from speed_works import eager, table
+from speed_works.pictures import PARAMS
+from speed_works.table import Row
+
+from pipeline.config import block, load, parse
+from pipeline.data.loading import Batch, Loader
+from pipeline.methods.registry import find
+from pipeline.training.loop import Trainer, TrainingParams
+from pipeline.training.method import Method
+from pipeline.training.workers import Workers
+
+CPU, IMAGES, CLASSES = torch.device("cpu"), 8, 751
+EXPERIMENTS = {"mdpr": "mdpr_market1501", "mskd": "mskd_student_market1501", "smmd": "smmd_sysu_mm01"}
+LOSSES: dict[str, Callable[..., tuple[torch.Tensor, Any]]] = {
+    "mdpr": eager.mdpr_loss, "mskd": eager.mskd_loss, "smmd": eager.smmd_loss,
+}  # fmt: skip
+UPDATES: dict[str, Callable[..., None]] = {"mskd": eager.mskd_update, "smmd": eager.smmd_update}
+
+
+def build(name: str, is_small: bool) -> Method:
+    """Returns the paper's method on a ResNet-50, with a state as in the midst of a training."""
+    kind = find(name)
+    settings = copy.deepcopy(block(load(PARAMS), "experiments", EXPERIMENTS[name], "settings"))
+    settings["backbone"] |= {"depth": 50, "width": 0.125 if is_small else 1.0, "ibn": False}
+    settings["batch"] |= {"groups": 1}
+    if is_small and "embedding_dim" in settings:
+        settings["embedding_dim"] = 16
+    params = parse(kind.params_type, settings, name)
+    method = kind(params, num_classes=CLASSES, height=64 if is_small else 256, width=32 if is_small else 128, seed=1)
+    generator = torch.Generator().manual_seed(2)
+    method.enter_epoch(100)  # every term has begun
+    if name == "smmd":
+        prototypes = cast(torch.Tensor, method.prototypes)
+        prototypes.copy_(torch.randn(prototypes.shape, generator=generator))
+        cast(torch.Tensor, method.seen).fill_(True)
+    if name == "mskd":
+        memories = cast(torch.Tensor, method.memories)
+        vectors = torch.randn(len(memories), CLASSES, memories.shape[2], generator=generator)
+        method.memories = torch.nn.functional.normalize(vectors, dim=2)
+    return method.train()
+
+
+def make_batch(is_small: bool, dtype: torch.dtype = torch.float32) -> Batch:
+    """Returns 8 images of two persons, half of them infrared."""
+    height, width = (64, 32) if is_small else (256, 128)
+    images = torch.randn(IMAGES, 3, height, width, generator=torch.Generator().manual_seed(3)).to(dtype)
+    rows = torch.arange(IMAGES)
+    return Batch(images, labels=rows // 4, is_infrared=rows % 2 == 1, rows=rows)
+
+
+def trainer_of(name: str, method: Method) -> Trainer:
+    """Returns the trainer whose steps are timed, with the paper's optimizer."""
+    training = block(load(PARAMS), "experiments", EXPERIMENTS[name], "training")
+    identities = np.arange(IMAGES) // 4
+    return Trainer(
+        name=name, method=method, loader=cast(Loader, None), identities=identities,
+        params=parse(TrainingParams, training, name), seed=1, precision="float32", device=CPU,
+        workers=Workers(0, 1), run_folder=None, meta={}, report=lambda metrics: None,
+    )  # fmt: skip
+
+
+def plain_step(name: str, method: Method) -> Callable[[Batch], float]:
+    """Returns the step in eager form, with torch's own optimizer as it comes."""
+    weights = [weight for weight in method.network.parameters() if weight.requires_grad]
+    if name == "smmd":
+        optimizer: torch.optim.Optimizer = torch.optim.SGD(
+            weights, lr=1e-4, momentum=0.9, nesterov=True, weight_decay=5e-4
+        )
+    else:
+        optimizer = torch.optim.Adam(weights, lr=1e-4, weight_decay=5e-4)
+
+    def step(batch: Batch) -> float:
+        optimizer.zero_grad()
+        loss, state = LOSSES[name](method, batch)
+        loss.backward()
+        optimizer.step()
+        if name in UPDATES:
+            UPDATES[name](method, batch, state)
+        return loss.item()
+
+    return step
+
+
+def steps(name: str, given: argparse.Namespace) -> list[Row]:
+    """Returns the rows of one paper."""
+    torch.set_num_threads(1)
+    batch, method = make_batch(given.small), build(name, given.small)
+    ours, theirs, last = trainer_of(name, method), copy.deepcopy(method), copy.deepcopy(method)
+    last = last.to(memory_format=torch.channels_last)
+    lying = Batch(batch.images.to(memory_format=torch.channels_last), batch.labels, batch.is_infrared, batch.rows)
+    others = trainer_of(name, last)
+    plain = plain_step(name, theirs)
+    seconds = table.interleaved(
+        {
+            "ours": lambda: ours._step(0, 0, [batch]),
+            "theirs": lambda: plain(batch),
+            "channels last": lambda: others._step(0, 0, [lying]),
+        },
+        repeats=given.repeats,
+        clock=time.thread_time,
+    )
+    rate = {side: IMAGES / taken for side, taken in seconds.items()}
+    what = f"{name}: step of {IMAGES} images at 256x128"
+    gpu = f"{name}: step on a GPU beside eager"
+    return [
+        table.at_least(what, "images/s", rate["ours"], rate["theirs"], 1.3),
+        table.at_least(f"{what}, channels last", "images/s", rate["channels last"], rate["theirs"], 1.3),
+        table.unmeasured(f"{gpu} autocast", "images/s", ">= 1.5 times", "a GPU"),
+        table.unmeasured(f"{gpu} float32", "images/s", ">= 2.5 times", "a GPU"),
+    ]
+
+
+if __name__ == "__main__":
+    table.main(
+        __doc__,
+        {name: partial(steps, name) for name in EXPERIMENTS},
+        {"name": "--small", "action": "store_true", "help": "a small network, to see that it runs"},
+        {"name": "--repeats", "type": int, "default": 3, "help": "turns of each side"},
+    )

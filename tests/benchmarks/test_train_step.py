@@ -1,0 +1,28 @@
+import pytest
+import torch
+import train_step
+
+
+@pytest.mark.parametrize("name", ["mdpr", "mskd", "smmd"])
+def test_both_sides_compute_the_same_loss_gradient_and_state(name):
+    method = train_step.build(name, is_small=True).double()
+    batch = train_step.make_batch(True, torch.float64)
+    loss, state = train_step.LOSSES[name](method, batch)
+    weights = [weight for weight in method.network.parameters() if weight.requires_grad]
+    theirs = torch.autograd.grad(loss, weights, allow_unused=True)
+    output = method(batch)
+    ours = torch.autograd.grad(output.loss, weights, allow_unused=True)
+    torch.testing.assert_close(output.loss, loss, rtol=1e-7, atol=0)
+    for first, second in zip(ours, theirs, strict=True):
+        assert (first is None) == (second is None)
+        if first is not None:
+            torch.testing.assert_close(first, second, rtol=1e-5, atol=1e-5)
+    if name in train_step.UPDATES:
+        moved = "memories" if name == "mskd" else "prototypes"
+        before = getattr(method, moved).clone()
+        method.after_step(batch.labels, output.shared)
+        ours_moved = getattr(method, moved).clone()
+        getattr(method, moved).copy_(before)
+        train_step.UPDATES[name](method, batch, state)
+        assert not torch.equal(before, ours_moved)
+        torch.testing.assert_close(getattr(method, moved), ours_moved)
