@@ -34,8 +34,8 @@ def find_scores(scores: Path, names: Sequence[str]) -> list[Path]:
 def draw_curves(names: Sequence[str], *, scores: Path, trainings: Path, folder: Path) -> None:
     """Ensures that ``folder`` holds the figures of those named that were trained, each alike in all of them.
 
-    ``cmc.png`` has a panel for each data set and search, ``loss.png`` one for each training; ``clusters.png`` has one
-    for each of ``CLUSTER_MEASURES``, and is drawn where a training made clusters.
+    ``cmc.png`` has a panel for each data set and search, ``loss.png`` one for each row; ``clusters.png`` has one
+    for each of ``CLUSTER_MEASURES``, and is drawn where a training made clusters. Seeds stand with their row.
     """
     histories = {name: trainings / name / "history.csv" for name in names}
     histories = {name: path for name, path in histories.items() if path.is_file()}

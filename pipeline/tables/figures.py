@@ -52,46 +52,70 @@ def read_curve(path: Path, x: str, y: str) -> Curve:
 
 
 def draw_apart(curves: Mapping[str, Curve], look: Mapping[str, Look], path: Path, *, x: str, y: str) -> None:
-    """Draws a panel for each curve: for values of which only the course can be compared, such as losses."""
-    figure, panels = _panels(len(curves))
-    for index, (panel, (name, (xs, ys))) in enumerate(zip(panels, curves.items(), strict=True)):
-        panel.plot(xs, ys, color=look[name].colour, linewidth=1.8, marker=look[name].marker, markersize=3)
-        panel.set(xlabel=x, ylabel=y if index == 0 else "", title=name)
-        panel.set_ylim(bottom=min(0, *ys))
+    """Draws a panel for each row: for values of which only the course can be compared, such as losses."""
+    rows = _by_row(curves)
+    figure, panels = _panels(len(rows), columns=6)
+    for index, (panel, (row, seeds)) in enumerate(zip(panels, rows.items(), strict=True)):
+        for name, (xs, ys) in seeds.items():
+            panel.plot(xs, ys, color=look[name].colour, linewidth=1.8, marker=look[name].marker, markersize=3)
+        panel.set(xlabel=x, ylabel=y if index % 6 == 0 else "", title=row)
+        panel.set_ylim(bottom=min(0, *(value for _, ys in seeds.values() for value in ys)))
     _save(figure, path)
 
 
 def draw_grid(measures: Mapping[str, Mapping[str, Curve]], look: Mapping[str, Look], path: Path, *, x: str) -> None:
-    """Draws a panel for each measure, with the curves of all experiments."""
-    columns = min(3, len(measures))
-    rows = -(-len(measures) // columns)
-    figure, panels = _panels(columns * rows, rows=rows)
+    """Draws a panel for each measure, with a curve for each row: the mean of its seeds, and these thin beside it."""
+    figure, panels = _panels(len(measures), columns=3)
     shown = {}
-    for panel, (title, curves) in zip(panels, measures.items(), strict=False):
-        for name, (xs, ys) in curves.items():
-            style = look[name]
+    for panel, (title, curves) in zip(panels, measures.items(), strict=True):
+        for row, seeds in _by_row(curves).items():
+            style = look[next(iter(seeds))]
+            xs, ys = _mean(list(seeds.values()))
             (line,) = panel.plot(xs, ys, linewidth=1.8, markersize=3, color=style.colour, linestyle=style.dash)
             line.set(marker=style.marker, markevery=max(1, len(xs) // 10))
-            shown[name] = line
-        panel.set(xlabel=x, title=title)
+            shown[row] = line
+            if len(seeds) > 1:
+                for seed in seeds.values():
+                    panel.plot(*seed, color=style.colour, linewidth=0.5, alpha=0.5)
+        panel.set(xlabel=x)
+        panel.set_title(title, fontsize="medium")
         panel.set_ylim(bottom=min(0, *(value for _, ys in curves.values() for value in ys)))
         panel.locator_params(axis="x", integer=True)
-    for panel in panels[len(measures) :]:
-        panel.remove()
-    figure.legend(list(shown.values()), list(shown), loc="outside lower center", ncols=len(shown), frameon=False)
+    fitting = int(figure.get_figwidth() / (0.8 + 0.09 * max(map(len, shown))))  # inches of a line and of a letter
+    columns = max(1, min(len(shown), fitting))
+    figure.set_figheight(figure.get_figheight() + 0.22 * (-(-len(shown) // columns) - 1))
+    figure.legend(list(shown.values()), list(shown), loc="outside lower center", ncols=columns, frameon=False)
     _save(figure, path)
 
 
-def _panels(count: int, rows: int = 1) -> tuple[Figure, list[Axes]]:
+def _by_row(curves: Mapping[str, Curve]) -> dict[str, dict[str, Curve]]:
+    """Returns the curves of each row's seeds."""
+    rows: dict[str, dict[str, Curve]] = {}
+    for name, curve in curves.items():
+        rows.setdefault(row_of(name), {})[name] = curve
+    return rows
+
+
+def _mean(curves: Sequence[Curve]) -> Curve:
+    """Returns the mean of curves where all of them have a value."""
+    values = [dict(zip(xs, ys, strict=True)) for xs, ys in curves]
+    common = [x for x in values[0] if all(x in other for other in values)]
+    return common, [sum(each[x] for each in values) / len(values) for x in common]
+
+
+def _panels(count: int, columns: int) -> tuple[Figure, list[Axes]]:
     from matplotlib.figure import Figure
 
-    columns = count // rows
+    columns = min(columns, count)
+    rows = -(-count // columns)
     figure = Figure(figsize=(1.2 + 3.4 * columns, 3.2 * rows), layout="constrained")
     panels = list(figure.subplots(rows, columns, squeeze=False).flat)
-    for panel in panels:
+    for panel in panels[count:]:
+        panel.remove()
+    for panel in panels[:count]:
         panel.spines[["top", "right"]].set_visible(False)
         panel.grid(alpha=0.25, linewidth=0.6)
-    return figure, panels
+    return figure, panels[:count]
 
 
 def _save(figure: Figure, path: Path) -> None:

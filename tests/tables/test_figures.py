@@ -43,3 +43,25 @@ def test_measures_of_experiments_stand_in_a_grid_and_each_curve_is_shown(tmp_pat
 def test_epochs_without_a_value_are_left_out_of_a_curve(tmp_path):
     (tmp_path / "history.csv").write_text("epoch,churn\n1,\n2,0.25\n")
     assert read_curve(tmp_path / "history.csv", "epoch", "churn") == ([2.0], [0.25])
+
+
+def test_the_seeds_of_a_row_share_a_panel_and_a_place_in_the_legend(tmp_path):
+    one = {"mdpr": ([1, 2, 3], [0.9, 0.5, 0.2])}
+    two = one | {"mdpr_seed2": ([1, 2], [0.7, 0.7])}
+    for name, curves in (("one", one), ("two", two)):
+        draw_apart(curves, looks(two), tmp_path / f"{name}.png", x="epoch", y="loss")
+        draw_grid({"cmc": curves}, looks(two), tmp_path / f"{name}_grid.png", x="rank")
+    for panels in ("", "_grid"):
+        alone, both = Image.open(tmp_path / f"one{panels}.png"), Image.open(tmp_path / f"two{panels}.png")
+        assert alone.size == both.size
+        assert alone.tobytes() != both.tobytes()
+
+
+def test_a_long_legend_takes_rows_and_no_room_from_the_panels(tmp_path):
+    curves = {f"an_experiment_{letter}": ([1, 2], [0.1, 0.2]) for letter in "abcdefghijklmnop"}
+    for count in (1, 16):
+        some = dict(list(curves.items())[:count])
+        draw_grid({"cmc": some}, looks(curves), tmp_path / f"{count}.png", x="rank")
+    short, long = (Image.open(tmp_path / f"{count}.png") for count in (1, 16))
+    assert long.width == short.width
+    assert long.height > 1.25 * short.height
