@@ -1,7 +1,8 @@
 """``python -m stages.tables [EXPERIMENT ...]``: ``metrics.json`` files -> ``artifacts/tables`` or ``--out``.
 
 Without names, of everything in ``artifacts/evaluate``. ``--show`` only prints the last tables, ``--readme FILE`` only
-puts them into a README, ``--check-tracking`` fails unless the last tables hold what MLflow recorded, and nothing else.
+puts them into a README (with ``--differences``, below them, what ``stages.differences`` found in mAP),
+``--check-tracking`` fails unless the last tables hold what MLflow recorded, and nothing else.
 """
 
 from __future__ import annotations
@@ -26,13 +27,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=TABLES, help=f"the folder of the tables (default: {TABLES})")
     parser.add_argument("--show", action="store_true", help="only print the last tables")
     parser.add_argument("--readme", type=Path, help="only replace the result block of this file")
+    parser.add_argument("--differences", nargs="+", type=Path, default=[], help="for --readme: differences.csv files")
     parser.add_argument("--check-tracking", action="store_true", help="only compare the last tables with MLflow")
     given = parser.parse_args()
     with told_plainly():
         if given.check_tracking:
             check_tracking(given.out)
         elif given.readme:
-            put_into(given.readme, given.out)
+            put_into(given.readme, given.out, given.differences)
         elif given.show:
             show(given.out)
         else:
@@ -111,15 +113,20 @@ def show(folder: Path) -> None:
     print(PLACES.format(folder))
 
 
-def put_into(readme: Path, folder: Path) -> None:
-    """Replaces the result block of a README by the last tables."""
+def put_into(readme: Path, folder: Path, differences: list[Path]) -> None:
+    """Replaces the result block of a README by the last tables, and by the differences in mAP."""
+    from pipeline.tables import render
+    from pipeline.tables.differences import read_csv as read_differences
+    from pipeline.tables.differences import to_markdown
     from pipeline.tables.overview import build_tables
     from pipeline.tables.published import read_published
-    from pipeline.tables.render import replace_readme_block, to_markdown
     from pipeline.tables.results import read_csv
 
-    tables = build_tables(read_csv(folder / "results.csv"), read_published())
-    readme.write_text(replace_readme_block(readme.read_text(), to_markdown(tables)))
+    block = render.to_markdown(build_tables(read_csv(folder / "results.csv"), read_published()))
+    found = [row for path in differences for row in read_differences(path) if row.metric == "mAP"]
+    if found:
+        block += f"\n**Differences, paired by seed, in points**\n\n{to_markdown(found)}"
+    readme.write_text(render.replace_readme_block(readme.read_text(), block))
 
 
 if __name__ == "__main__":

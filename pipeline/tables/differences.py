@@ -78,3 +78,19 @@ def write_csv(differences: Iterable[Difference], path: Path) -> None:
         for row in differences:
             seeds, values = (" ".join(map(str, column)) for column in (row.seeds, row.values))
             writer.writerow([row.one, row.other, row.protocol, row.metric, seeds, row.mean, row.std or "", values])
+
+
+def read_csv(path: Path) -> list[Difference]:
+    """Returns the differences that ``write_csv`` wrote."""
+    with path.open(newline="") as file:
+        return [
+            Difference(
+                one=row["one"],
+                other=row["other"],
+                protocol=row["protocol"],
+                metric=row["metric"],
+                seeds=tuple(int(seed) for seed in row["seeds"].split()),
+                values=tuple(float(value) for value in row["differences"].split()),
+            )
+            for row in csv.DictReader(file)
+        ]

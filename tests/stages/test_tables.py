@@ -4,6 +4,7 @@ import pytest
 
 from pipeline.evaluation.stamp import METRICS, Recipe, Result, market_protocol, write_result
 from pipeline.tables.curves import CLUSTER_MEASURES
+from pipeline.tables.differences import Difference, write_csv
 from stages import tables
 
 
@@ -45,6 +46,18 @@ def test_the_readme_takes_its_table_from_the_last_results(project, monkeypatch):
     run(monkeypatch, "--readme", "README.md")
     table = (project / "artifacts" / "tables" / "results.md").read_text()
     assert (project / "README.md").read_text() == f"a\n<!-- results:begin -->\n{table}<!-- results:end -->\nb\n"
+
+
+def test_the_readme_takes_the_differences_in_map_below_its_table(project, monkeypatch):
+    (project / "README.md").write_text("<!-- results:begin -->\n<!-- results:end -->\n")
+    run(monkeypatch)
+    rows = [Difference("mdpr", "baseline", "standard", metric, (1, 2), (0.5, 0.25)) for metric in ("mAP", "rank1")]
+    write_csv(rows, project / "differences.csv")
+    run(monkeypatch, "--readme", "README.md", "--differences", "differences.csv")
+    readme = (project / "README.md").read_text()
+    assert (project / "artifacts" / "tables" / "results.md").read_text() in readme
+    assert "| mdpr - baseline | standard | mAP | +37.5 ± 17.7 | +50.0 (1), +25.0 (2) |" in readme
+    assert "rank1" not in readme
 
 
 def test_the_readme_waits_for_results(project, monkeypatch):

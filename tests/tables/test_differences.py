@@ -2,7 +2,7 @@ import csv
 
 import pytest
 
-from pipeline.tables.differences import paired_differences, to_markdown, write_csv
+from pipeline.tables.differences import paired_differences, read_csv, to_markdown, write_csv
 
 SCORES = {("teacher", 1): 0.30, ("teacher", 2): 0.26, ("teacher", 3): 0.35, ("student", 2): 0.28, ("student", 3): 0.33}
 
@@ -58,3 +58,4 @@ def test_the_table_is_in_points_and_names_each_seed(results, tmp_path):
     write_csv(rows, tmp_path / "differences.csv")
     (first, second) = csv.DictReader((tmp_path / "differences.csv").open())
     assert (first["one"], first["seeds"], second["std"]) == ("student", "2 3", "")
+    assert read_csv(tmp_path / "differences.csv") == rows
