@@ -22,9 +22,10 @@ from pipeline.training.method import Method, StepOutput
 from pipeline.training.optimizers import OptimizerParams, make_optimizer, set_learning_rate
 from pipeline.training.precision import Choice, autocast
 from pipeline.training.progress import Progress
+from pipeline.training.reduction import Reduction, gradients
 from pipeline.training.schedules import warmup_cosine, warmup_milestones
 from pipeline.training.seeding import seed_group
-from pipeline.training.workers import Workers, gradients
+from pipeline.training.workers import Workers
 
 Report = Callable[[dict[str, float]], None]
 Validate = Callable[[Method, Loader, Workers], dict[str, float]]
@@ -111,6 +112,7 @@ class Trainer:
         self.begun: Begun | None = None
         self.is_stopping = False
         self.trained = [weight for weight in self.method.network.parameters() if weight.requires_grad]
+        self.reduction = Reduction(self.trained, self.workers.size)
         self.optimizer = make_optimizer(
             self.params.optimizer, self.method.network, self.method.heads(), weight_decay=self.params.weight_decay
         )
@@ -212,7 +214,6 @@ class Trainer:
     def _step(self, epoch: int, step: int, groups: list[Batch]) -> dict[str, float]:
         self.optimizer.zero_grad(set_to_none=True)
         outputs = [self._group(epoch, step, group, batch) for group, batch in zip(self.groups, groups, strict=True)]
-        self.workers.sum_(gradients(self.trained))
         parts = self._mean_parts(outputs)
         _check_finite(parts, f"{self.name} ({type(self.method).__name__}), epoch {epoch + 1}, step {step + 1}")
         self.scaler.step(self.optimizer)
@@ -226,11 +227,12 @@ class Trainer:
         return parts
 
     def _group(self, epoch: int, step: int, group: int, batch: Batch) -> StepOutput:
-        """Runs a group forward and backward; its share of the gradient is added to the others'."""
+        """Runs a group forward and backward; its gradient is added to the others', which the last one's pass sums."""
         seed_group(self.seed, epoch, step, group)
         with batch_statistics_of(group, self.method), autocast(self.precision, self.device):
             output = self.method(batch)
-        self.scaler.scale(output.loss / self.method.groups).backward()
+        backward = self.reduction.backward if group == self.groups[-1] else torch.autograd.backward
+        backward(self.scaler.scale(output.loss / self.method.groups))
         output.loss = output.loss.detach()
         return output
 
@@ -248,7 +250,7 @@ class Trainer:
         mean: Tensor = torch.stack(rows).sum(0) / self.method.groups
         is_asked = self.workers.is_first and self.run_folder is not None and stopping.is_requested(self.run_folder)
         mean = torch.cat([mean, mean.new_full((1,), float(is_asked))])
-        self.workers.sum_([mean])
+        self.workers.sum_(mean)
         norm = torch.nn.utils.get_total_norm(gradients(self.trained))
         *values, asked, size = torch.cat([mean, norm.double().view(1)]).tolist()
         self.is_stopping = asked > 0
@@ -272,13 +274,8 @@ class Trainer:
         set_learning_rate(self.optimizer, rate)
 
     def _embed_all(self, embedder: Embedder) -> Tensor:
-        return embed(
-            embedder,
-            self.loader,
-            self.images,
-            batch_size=self.params.embedding_batch,
-            workers=self.workers,
-        )
+        size = self.params.embedding_batch
+        return embed(embedder, self.loader, self.images, batch_size=size, workers=self.workers)
 
     def _save(self, epochs: int, begun: Begun | None = None) -> None:
         """Saves the state after so many epochs and, if another one has begun, its steps."""

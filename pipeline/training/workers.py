@@ -1,9 +1,4 @@
-"""The processes that train together, and the few things they say to each other.
-
-Differs from ``DistributedDataParallel`` on purpose: a worker runs several groups a step, the gradient is reduced
-once, after the last, in buckets whose layout never changes (DDP rebuilds its buckets after the first step, which
-changes the order of sums of a resumed run on three workers and more), and no wrapper ends up in saved names.
-"""
+"""The processes that train together, and the few things they say to each other; gradients: see ``reduction``."""
 
 from __future__ import annotations
 
@@ -13,9 +8,9 @@ from typing import TypeVar
 
 import torch
 import torch.distributed as dist
-from torch import Tensor, nn
+from torch import Tensor
 
-BUCKET_BYTES = 25 * 2**20
+from pipeline.training.reduction import buckets
 
 Value = TypeVar("Value")
 
@@ -39,23 +34,16 @@ class Workers:
         """Whether this is the worker that writes."""
         return self.rank == 0
 
-    def sum_(self, tensors: Iterable[Tensor]) -> None:
-        """Replaces each tensor by its sum over the workers, in flat buckets of a fixed layout."""
-        if self.size == 1:
-            return
-        pending = []
-        for bucket in _buckets(tensors):
-            flat = torch.cat([tensor.reshape(-1) for tensor in bucket])
-            pending.append((bucket, flat, dist.all_reduce(flat, async_op=True)))
-        for bucket, flat, work in pending:
-            work.wait()
-            _spread(flat, bucket)
+    def sum_(self, tensor: Tensor) -> None:
+        """Replaces the tensor by its sum over the workers."""
+        if self.size > 1:
+            dist.all_reduce(tensor)
 
     def follow_first(self, tensors: Iterable[Tensor]) -> None:
         """Gives every worker the first one's values."""
         if self.size == 1:
             return
-        for bucket in _buckets(tensors):
+        for bucket in buckets(tensors):
             flat = torch.cat([tensor.detach().reshape(-1) for tensor in bucket])
             dist.broadcast(flat, src=0)
             _spread(flat, bucket)
@@ -111,28 +99,9 @@ class Workers:
             dist.barrier()
 
 
-def gradients(parameters: Iterable[nn.Parameter]) -> list[Tensor]:
-    """Returns the gradients there are, in the order of the parameters."""
-    return [parameter.grad for parameter in parameters if parameter.grad is not None]
-
-
 @torch.no_grad()
 def _spread(flat: Tensor, bucket: Sequence[Tensor]) -> None:
     """Writes a flat bucket back into its tensors."""
     sizes = [tensor.numel() for tensor in bucket]
     for tensor, values in zip(bucket, flat.split(sizes), strict=True):
         tensor.copy_(values.view_as(tensor))
-
-
-def _buckets(tensors: Iterable[Tensor]) -> list[Sequence[Tensor]]:
-    """Returns the tensors in runs of one dtype and of about ``BUCKET_BYTES``."""
-    buckets: list[list[Tensor]] = []
-    room = 0
-    for tensor in sorted(tensors, key=lambda tensor: str(tensor.dtype)):
-        size = tensor.numel() * tensor.element_size()
-        if not buckets or size > room or tensor.dtype != buckets[-1][0].dtype:
-            buckets.append([])
-            room = BUCKET_BYTES
-        buckets[-1].append(tensor)
-        room -= size
-    return [*buckets]
