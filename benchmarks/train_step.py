@@ -3,7 +3,9 @@
 One group of 8 images at 256x128, ResNet-50, float32, on one core: networks, numbers and start are the same on both
 sides; theirs has the losses and updates of ``speed_works.eager`` and the optimizer as torch gives it, ours is the step
 of ``pipeline.training.loop``. ``NAME-channels-last`` lays the same network out with its channels last, which changes
-the last bits and is therefore no default. ``--small`` takes a small network, to see that it runs.
+the last bits and is therefore no default. ``recompute`` is that step with residual blocks that run again in the
+backward pass (ours) and without (theirs), and what a forward pass keeps for it. ``--small`` takes a small network, to
+see that it runs.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from speed_works.table import Row
 from pipeline.config import block, load, parse
 from pipeline.data.loading import Batch, Loader
 from pipeline.methods.registry import find
+from pipeline.models.resnet import recompute_blocks
 from pipeline.training.loop import Trainer, TrainingParams
 from pipeline.training.method import Method
 from pipeline.training.workers import Workers
@@ -129,10 +132,50 @@ def steps(name: str, given: argparse.Namespace) -> list[Row]:
     ]
 
 
+def recomputation(given: argparse.Namespace) -> list[Row]:
+    """Returns the rows of what recomputation saves, and what it costs."""
+    torch.set_num_threads(1)
+    batch, rows = make_batch(given.small), []
+    for name in EXPERIMENTS:
+        method = build(name, given.small)
+        again = copy.deepcopy(method)
+        recompute_blocks(again.network)
+        sizes = [bytes_kept(side, batch) / 2**20 for side in (again, method)]
+        ours, theirs = trainer_of(name, again), trainer_of(name, method)
+        seconds = table.interleaved(
+            {
+                "ours": partial(ours._step, 0, 0, [batch]),
+                "theirs": partial(theirs._step, 0, 0, [batch]),
+            },
+            repeats=given.repeats,
+            clock=time.thread_time,
+        )
+        rows.append(table.shown(f"{name}: kept for the backward pass, recomputing blocks", "MiB", *sizes))
+        rows.append(table.shown(f"{name}: step, recomputing blocks", "s", seconds["ours"], seconds["theirs"]))
+    return rows
+
+
+def bytes_kept(method: Method, batch: Batch) -> int:
+    """Returns how much a forward pass keeps for the backward pass, beside the method's own tensors."""
+    own = {tensor.untyped_storage().data_ptr() for tensor in (*method.parameters(), *method.buffers())}
+    kept = {}
+
+    def note(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in own:
+            kept[storage.data_ptr()] = storage
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        output = method(batch)
+    assert output.loss.requires_grad
+    return sum(storage.nbytes() for storage in kept.values())
+
+
 if __name__ == "__main__":
     table.main(
         __doc__,
-        {name: partial(steps, name) for name in EXPERIMENTS},
+        {**{name: partial(steps, name) for name in EXPERIMENTS}, "recompute": recomputation},
         {"name": "--small", "action": "store_true", "help": "a small network, to see that it runs"},
         {"name": "--repeats", "type": int, "default": 3, "help": "turns of each side"},
     )

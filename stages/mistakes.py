@@ -17,7 +17,9 @@ evaluation.batch in an evaluation. Lower that number in params.yaml: embeddings 
 """
 TRAINING = """\
 It was training. The groups of a batch take turns on a GPU, which holds one group at a time: with more GPUs each needs
-as much. Less is needed, in the experiment's block of params.yaml, by
+as much. Less is needed, without any change of results, by recompute: true in the experiment's block of `resources` in
+params.yaml (where it has none, in `default`): the same command goes on from the last epoch. And, in its block of
+`experiments`, by
   training.precision: bfloat16   half the room of float32 for maps (auto does so where the GPU can); rounds differently
   settings.batch                 more groups with fewer identities in each: changes results, for batch statistics and
                                  mining are those of a group

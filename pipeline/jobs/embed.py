@@ -128,7 +128,7 @@ def main() -> None:
         params = parse(EvaluationParams, block(load(), "evaluation"), "evaluation")
         store = ImageStore(given.data)
         rows = rows_of(store, given.split)
-        with connected(ResourcesParams(workers=1, cpus_per_worker=1, retries=0), groups=1):
+        with connected(ResourcesParams(workers=1, cpus_per_worker=1, retries=0, recompute=False), groups=1):
             embeddings = embed_over_ray(
                 given.checkpoint,
                 given.data,

@@ -147,7 +147,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="the folder to write to")
     given = parser.parse_args()
     try:
-        with connected(ResourcesParams(workers=1, cpus_per_worker=1, retries=0), groups=1):
+        with connected(ResourcesParams(workers=1, cpus_per_worker=1, retries=0, recompute=False), groups=1):
             found = find_nearest_over_ray(
                 given.embeddings, given.k, gallery=given.gallery, metric=given.metric, rows_at_once=given.rows_at_once,
                 progress=Said("neighbours"),

@@ -40,11 +40,14 @@ class ResourcesParams(Record):
     as there are GPUs, as far as they share the groups evenly; ``[fewest, most]`` takes as many as there is room for and
     as share the groups evenly, and after the loss of a machine goes on with what is left. ``cpus_per_worker`` counts
     cores, ``retries`` the times that a job goes on from its last checkpoint after losing a worker's process.
+    ``recompute``: whether residual blocks keep only their input for the backward pass and run again in it, which takes
+    less memory and more time.
     """
 
     workers: int | Literal["auto"] | Annotated[list[int], Field(min_length=2, max_length=2)]
     cpus_per_worker: int
     retries: int
+    recompute: bool
 
 
 def resources_of(tree: dict[str, Any], experiment: str) -> ResourcesParams:

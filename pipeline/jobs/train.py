@@ -63,7 +63,7 @@ def train(
     callbacks = [WriteMetrics(writer), *listeners]
     if resources.workers == 0:
         with on_sigterm(job.run_folder):
-            history = _fit(job, validate, callbacks, ray.train.ScalingConfig(num_workers=0))
+            history = _fit(job, validate, callbacks, resources, ray.train.ScalingConfig(num_workers=0))
     else:
         # Ray sets handlers of its own as it starts: ours come later.
         with connected(resources, job.groups) as team, on_sigterm(job.run_folder):
@@ -91,7 +91,7 @@ def _fit_again(
             scaling = ray.train.ScalingConfig(
                 num_workers=team.workers, use_gpu=bool(team.gpus), resources_per_worker=team.share()
             )
-            return _fit(job, validate, callbacks, scaling)
+            return _fit(job, validate, callbacks, resources, scaling)
         except SystemExit as end:
             if end.code:
                 raise
@@ -127,12 +127,21 @@ def _failures(error: TrainingFailedError) -> list[Exception]:
 
 
 def _fit(
-    job: Job, validate: Validate | None, callbacks: list[ray.train.UserCallback], scaling: ray.train.ScalingConfig
+    job: Job,
+    validate: Validate | None,
+    callbacks: list[ray.train.UserCallback],
+    resources: ResourcesParams,
+    scaling: ray.train.ScalingConfig,
 ) -> list[dict[str, float]]:
     is_local = scaling.num_workers == 0
     trainer = ray.train.torch.TorchTrainer(
         _work,  # type: ignore[arg-type]  # Ray's annotations are those of Train V1, here and below
-        train_loop_config={"job": job, "validate": validate, "callbacks": callbacks if is_local else []},
+        train_loop_config={
+            "job": job,
+            "validate": validate,
+            "callbacks": callbacks if is_local else [],
+            "recompute": resources.recompute,
+        },
         scaling_config=scaling,
         run_config=ray.train.RunConfig(  # type: ignore[call-arg]
             name=job.run_folder.name,
@@ -156,4 +165,4 @@ def _work(config: dict[str, Any]) -> list[dict[str, float]]:
         for callback in config["callbacks"]:
             callback.after_report(None, [metrics], None)
 
-    return run(config["job"], report, ray.train.torch.get_device(), config["validate"])
+    return run(config["job"], report, ray.train.torch.get_device(), config["validate"], recompute=config["recompute"])

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils.checkpoint import checkpoint
 
 from pipeline.config import Record
 
@@ -43,9 +47,13 @@ class IBN(nn.Module):
 
 
 class Block(nn.Module, ABC):
-    """What both residual blocks share: the shortcut, and an IBN-a or plain first normalisation."""
+    """What both residual blocks share: the shortcut, and an IBN-a or plain first normalisation.
+
+    ``recomputes``: see ``recompute_blocks``.
+    """
 
     expansion: ClassVar[int]
+    recomputes = False
 
     def __init__(self, channels: int, planes: int, stride: int, ibn: bool) -> None:
         super().__init__()
@@ -63,8 +71,51 @@ class Block(nn.Module, ABC):
 
     def forward(self, maps: Tensor) -> Tensor:
         """Returns ``[B, planes * expansion, H / stride, W / stride]``."""
+        if self.recomputes and self.training and torch.is_grad_enabled():
+            return checkpoint(self._run, maps, use_reentrant=False, context_fn=self._contexts)
+        return self._run(maps)
+
+    def _run(self, maps: Tensor) -> Tensor:
         shortcut = maps if self.downsample is None else self.downsample(maps)
         return self.relu(self.residual(maps) + shortcut)
+
+    def _contexts(self) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+        """Returns what surrounds the pass that is about to begin, and what its repetition."""
+        layers = [layer for layer in self.modules() if isinstance(layer, _BatchNorm)]
+        return nullcontext(), _again({layer: layer.track_running_stats for layer in layers})
+
+
+@contextmanager
+def _again(layers: dict[_BatchNorm, bool]) -> Iterator[None]:
+    """Within it BatchNorm layers do what they did when they tracked statistics, or did not; theirs stay as they are.
+
+    They work on copies: what autograd keeps of a pass must be alike in both, so that tracking can't just be off.
+    """
+    kept = [(layer, layer.track_running_stats, dict(layer.named_buffers(recurse=False))) for layer in layers]
+    try:
+        for layer, _, buffers in kept:
+            layer.track_running_stats = layers[layer]
+            for name, buffer in buffers.items():
+                setattr(layer, name, buffer.clone())
+        yield
+    finally:
+        for layer, is_tracking, buffers in kept:
+            layer.track_running_stats = is_tracking
+            for name, buffer in buffers.items():
+                setattr(layer, name, buffer)
+
+
+def recompute_blocks(network: nn.Module) -> None:
+    """Makes all residual blocks of ``network`` keep only their input for the backward pass, and run again in it.
+
+    So training takes less memory and more time, and computes the same: weights, losses and statistics to the bit
+    wherever convolutions are repeatable, as on a CPU. Passes in evaluation mode or without gradient are as before.
+
+    Source: Chen et al., "Training Deep Nets with Sublinear Memory Cost" (arXiv 1604.06174).
+    """
+    for part in network.modules():
+        if isinstance(part, Block):
+            part.recomputes = True
 
 
 class BasicBlock(Block):

@@ -16,6 +16,7 @@ from pipeline.data.loading import Loader
 from pipeline.data.store import ImageStore
 from pipeline.data.transforms import Augmentation, AugmentationParams
 from pipeline.models import weights
+from pipeline.models.resnet import recompute_blocks
 from pipeline.provenance import code_digest, digest, file_digest, git_commit, versions
 from pipeline.training import checkpoint
 from pipeline.training.loop import Report, Trainer, TrainingParams, Validate, shown_labels
@@ -133,8 +134,13 @@ def _check_whole(file: Path) -> None:
         checkpoint.open_checkpoint(file.parent)
 
 
-def run(job: Job, report: Report, device: torch.device, validate: Validate | None = None) -> list[dict[str, float]]:
-    """Trains the job, or goes on with it, and returns the metrics of each epoch, those of ``validate`` among them."""
+def run(
+    job: Job, report: Report, device: torch.device, validate: Validate | None = None, *, recompute: bool = False
+) -> list[dict[str, float]]:
+    """Trains the job, or goes on with it, and returns the metrics of each epoch, those of ``validate`` among them.
+
+    ``recompute`` saves memory and costs time, see ``recompute_blocks``; the same job may go on with or without.
+    """
     params = parse(ExperimentParams, dict(job.experiment), f"experiments.{job.name}")
     use_plain_float32()
     precision = resolve(params.training.precision, device)
@@ -146,6 +152,8 @@ def run(job: Job, report: Report, device: torch.device, validate: Validate | Non
     method.begin_training(store.cameras, store.is_infrared, job.sources)
     dtype = storage_dtype(precision)
     method.to(device=device, dtype=dtype)
+    if recompute:
+        recompute_blocks(method.network)
     loader = Loader(
         store.images,
         store.cameras,

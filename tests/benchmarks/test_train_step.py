@@ -2,6 +2,8 @@ import pytest
 import torch
 import train_step
 
+from pipeline.models.resnet import recompute_blocks
+
 
 @pytest.mark.parametrize("name", ["mdpr", "mskd", "smmd"])
 def test_both_sides_compute_the_same_loss_gradient_and_state(name):
@@ -26,3 +28,11 @@ def test_both_sides_compute_the_same_loss_gradient_and_state(name):
         train_step.UPDATES[name](method, batch, state)
         assert not torch.equal(before, ours_moved)
         torch.testing.assert_close(getattr(method, moved), ours_moved)
+
+
+@pytest.mark.parametrize("name", ["mdpr", "mskd", "smmd"])
+def test_recomputed_blocks_keep_less_for_the_backward_pass(name):
+    method, batch = train_step.build(name, is_small=True), train_step.make_batch(True)
+    kept = train_step.bytes_kept(method, batch)
+    recompute_blocks(method.network)
+    assert train_step.bytes_kept(method, batch) < 0.8 * kept

@@ -13,7 +13,7 @@ def ray():
         patch.delenv("RAY_ADDRESS", raising=False)
         patch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
         before = psutil.Process().children(recursive=True)
-        with connected(ResourcesParams(workers=2, cpus_per_worker=1, retries=0), groups=2):
+        with connected(ResourcesParams(workers=2, cpus_per_worker=1, retries=0, recompute=False), groups=2):
             started = [process for process in psutil.Process().children(recursive=True) if process not in before]
             yield
     _, alive = psutil.wait_procs(started, timeout=20)

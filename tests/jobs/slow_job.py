@@ -21,5 +21,5 @@ def describe_job(runs, data, beats):
 
 if __name__ == "__main__":
     with told_plainly():
-        resources = ResourcesParams(workers=2, cpus_per_worker=1, retries=0)
+        resources = ResourcesParams(workers=2, cpus_per_worker=1, retries=0, recompute=False)
         train(describe_job(*map(Path, sys.argv[1:])), resources, MetricsWriter(None))

@@ -9,7 +9,7 @@ from pipeline.jobs.resources import ResourcesParams, Team, choose_team, connecte
 
 
 def params(workers, cpus=1):
-    return ResourcesParams(workers=workers, cpus_per_worker=cpus, retries=0)
+    return ResourcesParams(workers=workers, cpus_per_worker=cpus, retries=0, recompute=False)
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_an_uneven_share_is_refused_before_a_worker_starts():
 
 @pytest.mark.parametrize("workers", [0, 4, "auto"])
 def test_workers_are_a_number_or_auto(workers):
-    block = {"workers": workers, "cpus_per_worker": 1, "retries": 0}
+    block = {"workers": workers, "cpus_per_worker": 1, "retries": 0, "recompute": False}
     assert parse(ResourcesParams, block, "resources.mdpr").workers == workers
     with pytest.raises(ValueError, match=r"resources\.mdpr\.workers.*'all'"):
         parse(ResourcesParams, block | {"workers": "all"}, "resources.mdpr")
@@ -72,7 +72,9 @@ def test_bounds_that_hold_no_even_share_or_no_room_are_refused():
     with pytest.raises(ValueError, match="2 workers of 1 CPUs need 2, and there are 1: lower"):
         choose_team(params([2, 4]), 4, {"CPU": 1.0})
     with pytest.raises(ValueError, match=r"resources\.mdpr\.workers"):
-        parse(ResourcesParams, {"workers": [2], "cpus_per_worker": 1, "retries": 0}, "resources.mdpr")
+        parse(
+            ResourcesParams, {"workers": [2], "cpus_per_worker": 1, "retries": 0, "recompute": False}, "resources.mdpr"
+        )
 
 
 class Ray:

@@ -13,14 +13,14 @@ from pipeline.methods.baseline import Baseline
 from pipeline.tracking.metrics import MetricsWriter
 from pipeline.training import checkpoint
 from pipeline.training.experiment import describe
-from tests.jobs.victims import Killed, Mistaken
+from tests.jobs.victims import Killed, Mistaken, Recomputed
 from tests.noise import BASELINE, changed
 
 ROOT = Path(__file__).parents[2]
 
 
-def resources(workers, retries=0):
-    return ResourcesParams(workers=workers, cpus_per_worker=1, retries=retries)
+def resources(workers, retries=0, recompute=False):
+    return ResourcesParams(workers=workers, cpus_per_worker=1, retries=retries, recompute=recompute)
 
 
 class Run:
@@ -58,7 +58,8 @@ def alone(noise, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def two(noise, tmp_path_factory, ray):
-    return Run(tmp_path_factory.mktemp("two") / "runs", noise, resources(2))
+    """Two workers that recompute, which changes nothing."""
+    return Run(tmp_path_factory.mktemp("two") / "runs", noise, resources(2, recompute=True), method=Recomputed)
 
 
 def losses(history):
@@ -74,6 +75,15 @@ def assert_written_once(run):
 def test_one_process_writes_each_epoch_once(alone):
     assert [row["epoch"] for row in alone.history] == [1, 2]
     assert_written_once(alone)
+
+
+def test_one_process_recomputes_what_it_is_asked_to_and_ends_with_the_same_weights(noise, tmp_path, alone):
+    with pytest.raises(ValueError, match=r"^not recomputed: backbone\.layer1\.0, "):
+        Run(tmp_path / "without", noise, resources(0), method=Recomputed)
+    run = Run(tmp_path / "runs", noise, resources(0, recompute=True), method=Recomputed)
+    assert losses(run.history) == losses(alone.history)
+    expected = alone.last.model()
+    assert all(torch.equal(value, expected[name]) for name, value in run.last.model().items())
 
 
 @pytest.mark.ddp

@@ -30,7 +30,7 @@ FROM_BAD = changed(SEARCH, start={"training": {"learning_rate": DO_NOT_LEARN[0]}
 
 
 def resources(workers):
-    return ResourcesParams(workers=workers, cpus_per_worker=1, retries=0)
+    return ResourcesParams(workers=workers, cpus_per_worker=1, retries=0, recompute=False)
 
 
 def plan(runs, data, block=FROM_BAD):

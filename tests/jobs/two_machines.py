@@ -33,7 +33,7 @@ def main(runs, data, fewest):
     struck.with_suffix(".raylet").write_text(str(second.all_processes["raylet"][0].process.pid))
     job = describe("stranded", changed(BASELINE, settings__struck=str(struck)), Stranded, data, runs)
     try:
-        resources = ResourcesParams(workers=[fewest, 2], cpus_per_worker=1, retries=1)
+        resources = ResourcesParams(workers=[fewest, 2], cpus_per_worker=1, retries=1, recompute=False)
         (runs / "history.json").write_text(json.dumps(train(job, resources, MetricsWriter(None))))
     finally:
         cluster.shutdown()

@@ -1,4 +1,6 @@
-"""Methods that go wrong once, in one of two Ray workers, in the middle of the second epoch; and one to be struck."""
+"""Methods that go wrong once, in one of two Ray workers, in the middle of the second epoch; one to be struck, and one
+that works as long as its blocks are recomputed.
+"""
 
 import os
 import signal
@@ -8,6 +10,7 @@ from pathlib import Path
 import psutil
 
 from pipeline.methods.baseline import Baseline, BaselineParams
+from pipeline.models.resnet import Block
 from pipeline.training.workers import Workers
 
 STEPS = 4  # of an epoch of tests/noise.py, one group of a step for each of two workers
@@ -90,4 +93,14 @@ class Slow(Baseline):
             unseen.write_text("{} {}".format(*self.place))
             unseen.rename(self.beats)
         time.sleep(0.25)
+        return super().forward(batch)
+
+
+class Recomputed(Baseline):
+    """A baseline whose blocks must run again in the backward pass."""
+
+    def forward(self, batch):
+        kept = [name for name, part in self.network.named_modules() if isinstance(part, Block) and not part.recomputes]
+        if kept:
+            raise ValueError(f"not recomputed: {', '.join(kept)}")
         return super().forward(batch)

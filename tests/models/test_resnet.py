@@ -3,7 +3,9 @@ import torch
 import torchvision
 from torch import nn
 
-from pipeline.models.resnet import IBN, ResNet
+from pipeline.models import resnet
+from pipeline.models.resnet import IBN, ResNet, recompute_blocks
+from pipeline.training.groups import batch_statistics_of
 
 PLAIN = {"width": 1, "ibn": False, "last_stride": 2, "stem_pool": "padded"}
 SMALL = {"depth": 18, "width": 0.125, "ibn": False, "last_stride": 1, "stem_pool": "padded"}
@@ -69,3 +71,54 @@ def test_width_scales_every_channel():
 def test_wrong_keywords_are_named(wrong, message):
     with pytest.raises(ValueError, match=message):
         ResNet(**SMALL | wrong)
+
+
+def build(depth=18, *, ibn=False, recompute=False):
+    torch.manual_seed(0)
+    net = ResNet(**SMALL | {"depth": depth, "ibn": ibn}).train()
+    if recompute:
+        recompute_blocks(net)
+    return net
+
+
+def two_passes(net, *, is_bfloat16=False):
+    """Returns gradients and buffers after groups 0 and 1, and the random state then."""
+    torch.manual_seed(1)
+    for group in (0, 1):
+        with batch_statistics_of(group, net), torch.autocast("cpu", torch.bfloat16, enabled=is_bfloat16):
+            maps = net(torch.randn(4, 3, 32, 16))
+        maps.float().square().mean().backward()
+    gradients = {f"gradient of {name}": weight.grad for name, weight in net.named_parameters()}
+    return {**gradients, **dict(net.named_buffers()), "random": torch.get_rng_state()}
+
+
+@pytest.mark.parametrize(
+    ("depth", "ibn", "is_bfloat16"), [(18, False, False), (18, False, True), (50, True, False), (50, True, True)]
+)
+def test_recomputed_blocks_have_the_same_gradients_and_move_statistics_once(depth, ibn, is_bfloat16):
+    kept = two_passes(build(depth, ibn=ibn), is_bfloat16=is_bfloat16)
+    again = two_passes(build(depth, ibn=ibn, recompute=True), is_bfloat16=is_bfloat16)
+    assert again.keys() == kept.keys()
+    for name, value in kept.items():
+        assert torch.equal(again[name], value), name
+    assert again["layer4.1.bn2.num_batches_tracked"] == 1
+
+
+def test_recomputed_blocks_keep_track_of_statistics_afterwards():
+    net = build(recompute=True)
+    names = list(net.state_dict())
+    two_passes(net)
+    assert list(net.state_dict()) == names == list(build().state_dict())
+    assert all(layer.track_running_stats for layer in net.modules() if isinstance(layer, nn.BatchNorm2d))
+
+
+def test_only_training_with_gradient_recomputes(monkeypatch):
+    passes = []
+    monkeypatch.setattr(resnet, "checkpoint", lambda run, maps, **_: passes.append(1) or run(maps))
+    net, images = build(recompute=True), torch.randn(2, 3, 32, 16)
+    with torch.no_grad():
+        net(images)
+    net.eval()(images)
+    assert not passes
+    net.train()(images)
+    assert len(passes) == 8

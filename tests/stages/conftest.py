@@ -30,8 +30,8 @@ PARAMS = {
         },
     },
     "resources": {
-        "pretrain": {"workers": 0, "cpus_per_worker": 1, "retries": 0},
-        "mdpr": {"workers": 0, "cpus_per_worker": 1, "retries": 0},
+        "pretrain": {"workers": 0, "cpus_per_worker": 1, "retries": 0, "recompute": False},
+        "mdpr": {"workers": 0, "cpus_per_worker": 1, "retries": 0, "recompute": False},
     },
 }
 

@@ -10,7 +10,7 @@ from pipeline.data.table import fingerprint, write
 from stages import cluster, train
 from tests.noise import BASELINE, MSKD, changed
 
-RESOURCES = {"workers": 0, "cpus_per_worker": 1, "retries": 0}
+RESOURCES = {"workers": 0, "cpus_per_worker": 1, "retries": 0, "recompute": False}
 BLOCKS = {
     "experiments": {"pretrain": BASELINE, "teacher": changed(MSKD, training__epochs=1)},
     "cluster": {

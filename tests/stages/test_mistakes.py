@@ -56,7 +56,13 @@ def test_a_full_gpu_while_training_is_told_what_to_change_and_what_that_changes(
         no_memory()
     message = str(end.value.code)
     assert message.startswith("error: CUDA out of memory. Tried to allocate 2.00 GiB.\n")
-    for key in ("training.precision: bfloat16", "settings.batch", "settings.backbone", "CUDA_VISIBLE_DEVICES"):
+    for key in (
+        "recompute: true",
+        "training.precision: bfloat16",
+        "settings.batch",
+        "settings.backbone",
+        "CUDA_VISIBLE_DEVICES",
+    ):
         assert key in message
     assert "embedding_batch" not in message
 

@@ -8,6 +8,7 @@ import torch
 
 from pipeline.data.store import ImageStore
 from pipeline.methods.baseline import Baseline
+from pipeline.models import resnet
 from pipeline.models.weights import WeightsError
 from pipeline.training import checkpoint
 from pipeline.training.checkpoint import CheckpointError, open_checkpoint
@@ -83,6 +84,25 @@ def test_a_job_with_other_parameters_starts_afresh_and_the_same_goes_on(noise, f
     other, reported = train(job(runs, noise, changed(BASELINE, training__learning_rate=2e-3)))
     assert [row["epoch"] for row in reported] == [1, 2]
     assert other[-1]["loss"] != history[-1]["loss"]
+
+
+def test_a_job_begun_without_recomputation_goes_on_with_it_to_the_same_weights(noise, finished, tmp_path, monkeypatch):
+    described, history = finished
+    other, passes, compute = job(tmp_path, noise), [], resnet.checkpoint
+    monkeypatch.setattr(resnet, "checkpoint", lambda *maps, **how: passes.append(1) or compute(*maps, **how))
+
+    def stop(metrics):
+        if metrics["epoch"] == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(other, stop, CPU)
+    assert not passes
+    assert run(other, [].append, CPU, recompute=True)[-1]["loss"] == history[-1]["loss"]
+    assert passes
+    ours, theirs = checkpoint.latest(other.run_folder), checkpoint.latest(described.run_folder)
+    assert ours.meta.keys() == theirs.meta.keys()
+    assert all(torch.equal(value, theirs.model()[name]) for name, value in ours.model().items())
 
 
 @pytest.mark.parametrize(
