@@ -19,7 +19,7 @@ from pipeline.jobs.resources import ResourcesParams
 from pipeline.jobs.train import train
 from pipeline.methods.baseline import Baseline
 from pipeline.tracking.metrics import MetricsWriter
-from pipeline.training import checkpoint
+from pipeline.training import checkpoint, stopping
 from pipeline.training.experiment import describe, run
 from tests.jobs import slow_job
 from tests.noise import BASELINE
@@ -57,14 +57,11 @@ def children(process):
         return []
 
 
-def wait_for(beats, epoch, group):
-    """Returns once the first worker is so far into an epoch."""
+def wait_for(has_come):
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < deadline:
-        if beats.exists() and tuple(map(int, beats.read_text().split())) >= (epoch, group):
-            return
+    while not has_come():
+        assert time.monotonic() < deadline
         time.sleep(0.05)
-    pytest.fail(f"never reached epoch {epoch}, group {group}")
 
 
 def _train_plainly(rank, runs, data, beats):
@@ -89,10 +86,14 @@ def test_a_job_that_is_stopped_and_one_whose_driver_is_killed_end_bit_for_bit_as
     run_folder = slow_job.describe_job(runs, noise, beats).run_folder
     command = ("tests.jobs.slow_job", runs, noise, beats)
 
+    hold = beats.with_suffix(".hold")
+    hold.write_text("1 1")
     with started(*command) as process:
-        wait_for(beats, 1, 1)
+        wait_for(lambda: beats.exists() and beats.read_text() == "1 1")
         of_ray = children(process)
         process.send_signal(signal.SIGTERM)
+        wait_for((run_folder / stopping.REQUEST).exists)
+        hold.unlink()
         _, said = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 143, said
     assert "slow: stopped by SIGTERM and saved; the same command goes on from there" in said
@@ -101,14 +102,16 @@ def test_a_job_that_is_stopped_and_one_whose_driver_is_killed_end_bit_for_bit_as
     assert stopped_at.startswith("epoch-0001-step-"), "the signal struck in the middle of an epoch"
     assert psutil.wait_procs(of_ray, timeout=60)[1] == []
 
+    hold.write_text("2 2")
     with started(*command) as process:
-        wait_for(beats, 2, 2)
+        wait_for(lambda: beats.read_text() == "2 2")
         of_ray = children(process)
         process.kill()
         _, said = process.communicate(timeout=PATIENCE_SECONDS)
     assert "resumed after epoch 1 and " in said
     assert checkpoint.latest(run_folder).folder.name == "epoch-0002", "the driver was killed in the middle of an epoch"
-    assert psutil.wait_procs(of_ray, timeout=60)[1] == []
+    assert psutil.wait_procs(of_ray, timeout=300)[1] == []  # Ray's agents first try for a minute to report the death
+    hold.unlink()
 
     with started(*command) as process:
         _, said = process.communicate(timeout=PATIENCE_SECONDS)

@@ -69,13 +69,16 @@ class Stranded(Victim):
 
 
 class SlowParams(BaselineParams):
-    """``beats`` is a file that says where training is: epoch and group, from 0 and 1."""
+    """``beats`` is a file that says where training is: epoch and group, from 0 and 1.
+
+    Where the file beside it with the ending ``.hold`` says so too, training waits until that is gone.
+    """
 
     beats: str
 
 
 class Slow(Baseline):
-    """A baseline that rests in every group, so that there is time to strike its processes from outside."""
+    """A baseline that can be held in any group, so that there is time to strike its processes from outside."""
 
     params_type = SlowParams
 
@@ -89,10 +92,11 @@ class Slow(Baseline):
     def forward(self, batch):
         self.place = (self.place[0], self.place[1] + 1)
         if Workers.current().is_first:
-            unseen = self.beats.with_suffix(".new")
+            unseen, hold = self.beats.with_suffix(".new"), self.beats.with_suffix(".hold")
             unseen.write_text("{} {}".format(*self.place))
             unseen.rename(self.beats)
-        time.sleep(0.25)
+            while hold.exists() and hold.read_text() == self.beats.read_text():
+                time.sleep(0.1)
         return super().forward(batch)
 
 
