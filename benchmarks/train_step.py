@@ -3,9 +3,9 @@
 One group of 8 images at 256x128, ResNet-50, float32, on one core: networks, numbers and start are the same on both
 sides; theirs has the losses and updates of ``speed_works.eager`` and the optimizer as torch gives it, ours is the step
 of ``pipeline.training.loop``. ``NAME-channels-last`` lays the same network out with its channels last, which changes
-the last bits and is therefore no default. ``recompute`` is that step with residual blocks that run again in the
-backward pass (ours) and without (theirs), and what a forward pass keeps for it. ``--small`` takes a small network, to
-see that it runs.
+the last bits and is therefore no default. ``groups`` is a step of four groups beside one of a single group of as many
+images. ``recompute`` is a step with residual blocks that run again in the backward pass (ours) and without (theirs),
+and what a forward pass keeps for it. ``--small`` takes a small network, to see that it runs.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import torch
 from speed_works import eager, table
 from speed_works.pictures import PARAMS
 from speed_works.table import Row
+from torch.profiler import ProfilerActivity, profile
 
 from pipeline.config import block, load, parse
 from pipeline.data.loading import Batch, Loader
@@ -62,11 +63,11 @@ def build(name: str, is_small: bool) -> Method:
     return method.train()
 
 
-def make_batch(is_small: bool, dtype: torch.dtype = torch.float32) -> Batch:
-    """Returns 8 images of two persons, half of them infrared."""
+def make_batch(is_small: bool, dtype: torch.dtype = torch.float32, count: int = IMAGES) -> Batch:
+    """Returns images of persons with four each, half of them infrared."""
     height, width = (64, 32) if is_small else (256, 128)
-    images = torch.randn(IMAGES, 3, height, width, generator=torch.Generator().manual_seed(3)).to(dtype)
-    rows = torch.arange(IMAGES)
+    images = torch.randn(count, 3, height, width, generator=torch.Generator().manual_seed(3)).to(dtype)
+    rows = torch.arange(count)
     return Batch(images, labels=rows // 4, is_infrared=rows % 2 == 1, rows=rows)
 
 
@@ -122,13 +123,43 @@ def steps(name: str, given: argparse.Namespace) -> list[Row]:
         clock=time.thread_time,
     )
     rate = {side: IMAGES / taken for side, taken in seconds.items()}
+    share = convolutions(lambda: ours._step(0, 0, [batch]))
     what = f"{name}: step of {IMAGES} images at 256x128"
     gpu = f"{name}: step on a GPU beside eager"
     return [
         table.at_least(what, "images/s", rate["ours"], rate["theirs"], 1.3),
         table.at_least(f"{what}, channels last", "images/s", rate["channels last"], rate["theirs"], 1.3),
+        table.shown(f"{name}: convolutions, share of the step", "%", 100 * share),
         table.unmeasured(f"{gpu} autocast", "images/s", ">= 1.5 times", "a GPU"),
         table.unmeasured(f"{gpu} float32", "images/s", ">= 2.5 times", "a GPU"),
+    ]
+
+
+def convolutions(step: Callable[[], Any]) -> float:
+    """Returns which share of a step's time goes to convolutions, forward and backward."""
+    with profile(activities=[ProfilerActivity.CPU]) as profiler:
+        step()
+    times = {event.key: event.self_cpu_time_total for event in profiler.key_averages()}
+    return sum(spent for name, spent in times.items() if "conv" in name) / sum(times.values())
+
+
+def grouping(given: argparse.Namespace) -> list[Row]:
+    """Returns the rows of what four groups cost beside one of as many images."""
+    torch.set_num_threads(1)
+    one = build("mskd", given.small)
+    four = copy.deepcopy(one)
+    four.groups = 4
+    small, large = make_batch(given.small), make_batch(given.small, count=4 * IMAGES)
+    ours, theirs = trainer_of("mskd", four), trainer_of("mskd", one)
+    seconds = table.interleaved(
+        {"ours": partial(ours._step, 0, 0, 4 * [small]), "theirs": partial(theirs._step, 0, 0, [large])},
+        repeats=given.repeats,
+        clock=time.thread_time,
+    )
+    what = "mskd: step of four groups beside one of"
+    return [
+        table.at_most(f"{what} {4 * IMAGES} images", "s", seconds["ours"], seconds["theirs"], 1.1),
+        table.unmeasured(f"{what} as many images, GPU", "s", "<= 1.1 times", "a GPU"),
     ]
 
 
@@ -175,7 +206,7 @@ def bytes_kept(method: Method, batch: Batch) -> int:
 if __name__ == "__main__":
     table.main(
         __doc__,
-        {**{name: partial(steps, name) for name in EXPERIMENTS}, "recompute": recomputation},
+        {**{name: partial(steps, name) for name in EXPERIMENTS}, "groups": grouping, "recompute": recomputation},
         {"name": "--small", "action": "store_true", "help": "a small network, to see that it runs"},
         {"name": "--repeats", "type": int, "default": 3, "help": "turns of each side"},
     )

@@ -1,3 +1,5 @@
+from argparse import Namespace
+
 import pytest
 import torch
 import train_step
@@ -36,3 +38,15 @@ def test_recomputed_blocks_keep_less_for_the_backward_pass(name):
     kept = train_step.bytes_kept(method, batch)
     recompute_blocks(method.network)
     assert train_step.bytes_kept(method, batch) < 0.8 * kept
+
+
+def test_four_groups_are_measured_beside_one_of_as_many_images():
+    cost, unmeasured = train_step.grouping(Namespace(small=True, repeats=1))
+    assert min(cost.ours, cost.theirs) > 0
+    assert unmeasured.missing == "a GPU"
+
+
+def test_the_share_of_convolutions_is_that_of_a_profile():
+    convolution, images = torch.nn.Conv2d(8, 8, 3), torch.randn(4, 8, 32, 32)
+    assert train_step.convolutions(lambda: convolution(images)) > 0.5
+    assert train_step.convolutions(images.exp) == 0
