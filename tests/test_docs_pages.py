@@ -31,6 +31,7 @@ RUN_BY = {
     "python -m pipeline.jobs.embed": "tests/jobs/test_embed.py",
     "python -m pipeline.jobs.neighbors": "tests/jobs/test_neighbors.py",
     "python benchmarks/kernels.py": "tests/benchmarks/test_kernels.py",
+    "python benchmarks/scaling.py": "tests/benchmarks/test_scaling.py",
     "python benchmarks/": "Makefile",  # make bench
     "make": "Makefile",
     "dvc repro": ".ci/run",
