@@ -97,7 +97,7 @@ def check_arguments(file, words):
         and file.stem in ("prepare", "train", "evaluate")
     ):
         blocks = TREE["prepare" if file.stem == "prepare" else "experiments"]
-        assert words[0] in {*blocks, *SHOWN_AS_EXAMPLES}
+        assert words[0].partition("_seed")[0] in {*blocks, *SHOWN_AS_EXAMPLES}
 
 
 def check_addresses(words):
