@@ -11,7 +11,7 @@ SMALL = Namespace(small=True, repeats=1)
 
 def test_workers_beyond_the_cores_are_not_measured_and_the_rest_is_beside_as_many_times_one(monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
-    monkeypatch.setattr(scaling, "rate", lambda size, given: {1: 10.0, 2: 19.0}[size])
+    monkeypatch.setattr(scaling, "rate", lambda size, is_small: {1: 10.0, 2: 19.0}[size])
     one, two, four = scaling.efficiencies(SMALL)
     assert one.ours == 10
     assert (two.ours, two.theirs, two.ratio, two.met) == (19, 20, 0.95, True)
@@ -20,7 +20,7 @@ def test_workers_beyond_the_cores_are_not_measured_and_the_rest_is_beside_as_man
 
 @pytest.mark.ddp
 def test_two_workers_take_steps_together():
-    assert scaling.rate(2, SMALL) > 0
+    assert scaling.rate(2, is_small=True) > 0
 
 
 def test_what_is_summed_each_step_is_counted_from_the_networks():
