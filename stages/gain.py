@@ -24,7 +24,7 @@ def run(name: str) -> None:
     from pipeline.data.store import ImageStore
     from pipeline.methods.registry import find
     from pipeline.scoring.comparison import EvaluationParams
-    from pipeline.scoring.evaluate import evaluate, flat_metrics, model_from
+    from pipeline.scoring.evaluate import check_data, evaluate, flat_metrics, model_from
     from pipeline.tracking.runs import stage_run
     from pipeline.training.checkpoint import open_checkpoint
     from pipeline.tuning.gain import Gain
@@ -39,6 +39,7 @@ def run(name: str) -> None:
     with stage_run(stage="gain", name=name, params={"experiment": experiment}, inputs=[data]) as tracked:
         for which in (experiment, f"{name}_tuned"):
             found = open_checkpoint(Path("artifacts/train") / which)
+            check_data(found, store, data)
             scores[which] = flat_metrics(evaluate(model_from(found, kind, store), store, params, out / which))
         gain = Gain.read(Path("artifacts/tune") / name, before=scores[experiment], after=scores[f"{name}_tuned"])
         gain.write(out)

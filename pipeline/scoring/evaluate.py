@@ -43,8 +43,17 @@ class Model:
 
 
 def model_from(found: Checkpoint, kind: type[Method], store: ImageStore) -> Model:
-    """Returns the network of a checkpoint, built by the parameters that stand in it."""
-    name = found.meta["name"]
+    """Returns the network of a checkpoint, built by the parameters that stand in it.
+
+    Raises:
+        ValueError: when it was trained on images of another size than the store's.
+    """
+    name, size = found.meta["name"], [store.meta["height"], store.meta["width"]]
+    if found.meta["image"] != size:
+        was, here = ("x".join(map(str, pixels)) for pixels in (found.meta["image"], size))
+        raise ValueError(
+            f"{found.folder} was trained on images of {was} pixels, and these are {here}: prepare them at that size"
+        )
     params = parse(ExperimentParams, found.meta["experiment"], f"{found.folder}: experiment")
     method = build_method(kind, params, f"{found.folder}: experiment", store, found.meta["num_classes"])
     method.network.load_state_dict(found.model())

@@ -165,7 +165,7 @@ class Trainer:
                 return None
         self.workers.follow_first(self.method.buffers())
         metrics = {name: value / len(batches) for name, value in begun.total.items()}
-        if metrics.get("skipped_steps") == 1:
+        if metrics.get("skipped_steps") == 1 and self.scaler.get_scale() < 1:
             raise NonFiniteLossError(
                 f"{self.name}, epoch {epoch + 1}: float16 overflowed in the gradient of every step, so that nothing "
                 "was learned; set training.precision to float32 or bfloat16"

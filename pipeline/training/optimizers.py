@@ -45,7 +45,7 @@ def make_optimizer(
         {"params": [weight for weight in trained if id(weight) not in fast], "factor": 1.0},
         {"params": [weight for weight in trained if id(weight) in fast], "factor": params.head_factor},
     ]
-    return torch.optim.SGD(
+    optimizer = torch.optim.SGD(
         [group for group in groups if group["params"]],
         lr=0.0,
         momentum=params.momentum,
@@ -53,6 +53,10 @@ def make_optimizer(
         weight_decay=weight_decay,
         fused=True,
     )
+    # A fused step makes its buffers of unfilled memory, and leaves them so where float16 has overflowed.
+    for weight in trained:
+        optimizer.state[weight]["momentum_buffer"] = torch.zeros_like(weight)
+    return optimizer
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:

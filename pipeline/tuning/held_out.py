@@ -136,7 +136,8 @@ def held_out(store: ImageStore, *, batch_size: int, clustering: Mapping[str, Any
 def silhouette(embeddings: np.ndarray, cameras: np.ndarray, clustering: Mapping[str, Any]) -> float:
     """Returns the mean silhouette, in [-1, 1], of the clusters of ``embeddings`` [V, D] in cosine distance.
 
-    It reads no identity. An image in no cluster counts 0; where there are fewer than two clusters, the answer is -1.
+    It reads no identity. An image in no cluster counts 0; where there are fewer than two clusters, or each
+    image is one of its own, the answer is -1.
     Trap: clusters that follow cameras are compact too.
 
     Source: Rousseeuw, "Silhouettes" (1987).
@@ -145,7 +146,7 @@ def silhouette(embeddings: np.ndarray, cameras: np.ndarray, clustering: Mapping[
 
     labels = find_clusters(embeddings[None], cameras, **{**clustering, "local_weight": 0.0})
     is_noise = labels == NOISE
-    if len(np.unique(labels[~is_noise])) < 2:
+    if not 2 <= len(np.unique(labels[~is_noise])) < len(labels):
         return -1.0
     alone = np.where(is_noise, len(labels) + np.arange(len(labels)), labels)
     return float(silhouette_score(embeddings, alone, metric="cosine"))

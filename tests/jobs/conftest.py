@@ -16,5 +16,5 @@ def ray():
         with connected(ResourcesParams(workers=2, cpus_per_worker=1, retries=0, recompute=False), groups=2):
             started = [process for process in psutil.Process().children(recursive=True) if process not in before]
             yield
-    _, alive = psutil.wait_procs(started, timeout=20)
+    _, alive = psutil.wait_procs(started, timeout=90)  # Ray's agents take a while to notice
     assert alive == []

@@ -56,7 +56,7 @@ def build(kind, block, store, num_classes=6):
 def trained(store, tmp_path):
     """The folder of a baseline's checkpoint after epoch 2, and its method."""
     method, _ = build(Baseline, BASELINE, store)
-    meta = {"name": "small", "experiment": BASELINE, "num_classes": 6, "epoch": 2}
+    meta = {"name": "small", "experiment": BASELINE, "num_classes": 6, "epoch": 2, "image": [32, 16]}
     checkpoint.save(tmp_path / "trained", method, {}, meta)
     return tmp_path / "trained", method
 
@@ -85,6 +85,13 @@ def test_a_checkpoint_is_scored_with_its_own_parameters_and_weights(trained, sto
     rows = scoring.test_rows(store)
     assert np.array_equal(embed_test(model, store, rows, PARAMS), embed_test(theirs, store, rows, PARAMS))
     assert model.recipe == theirs.recipe
+
+
+def test_a_checkpoint_of_images_of_another_size_is_refused(trained, store):
+    found = open_checkpoint(trained[0])
+    found.meta["image"] = [64, 32]
+    with pytest.raises(ValueError, match="trained on images of 64x32 pixels, and these are 32x16"):
+        model_from(found, Baseline, store)
 
 
 def test_the_stamp_says_by_which_protocol_and_recipe(trained, store, tmp_path):

@@ -63,3 +63,22 @@ def test_factors_are_restored_with_the_optimizer(network):
     take_steps(network, first, (1e-4,))
     second.load_state_dict(first.state_dict())
     assert [group["factor"] for group in second.param_groups] == [1.0, 10.0]
+
+
+def test_a_first_step_that_overflows_leaves_no_trace_in_the_momentum():
+    weights = [nn.Linear(3, 1, bias=False) for _ in range(2)]
+    weights[1].load_state_dict(weights[0].state_dict())
+    torch.use_deterministic_algorithms(True)  # which fills new memory with NaN
+    try:
+        for network, gradients in zip(weights, ([float("inf"), 1.0, 2.0], [1.0, 2.0]), strict=True):
+            optimizer = make_optimizer(SGD, network, [], weight_decay=0.0)
+            scaler = torch.amp.GradScaler("cpu", init_scale=1.0)
+            set_learning_rate(optimizer, 0.1)
+            for gradient in gradients:
+                scaler.scale(torch.zeros(()))
+                network.weight.grad = torch.full_like(network.weight, gradient) * scaler.get_scale()
+                scaler.step(optimizer)
+                scaler.update()
+    finally:
+        torch.use_deterministic_algorithms(False)
+    torch.testing.assert_close(*(network.weight for network in weights))

@@ -100,3 +100,8 @@ def test_the_silhouette_is_high_for_tight_clusters_and_reads_no_identity():
 def test_images_that_form_no_clusters_have_the_lowest_silhouette():
     one = np.ones((12, 4), dtype=np.float32) + 1e-3 * np.random.default_rng(0).normal(size=(12, 4)).astype(np.float32)
     assert silhouette(one, np.ones(12), {**CLUSTERING, "eps": 1e-6, "min_samples": 5}) == -1.0
+
+
+def test_clusters_of_one_image_each_have_the_lowest_silhouette():
+    apart = np.random.default_rng(0).normal(size=(12, 8)).astype(np.float32)
+    assert silhouette(apart, np.ones(12), {**CLUSTERING, "eps": 1e-6, "min_samples": 1}) == -1.0

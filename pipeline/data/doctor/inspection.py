@@ -31,6 +31,9 @@ class UnusableError(ValueError):
         found: Finding = self.args[0]
         return found
 
+    def __str__(self) -> str:
+        return self.finding.text
+
 
 @dataclass(frozen=True)
 class Facts:

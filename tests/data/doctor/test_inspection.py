@@ -18,6 +18,7 @@ def stored(image: Image.Image, kind: str, **how: object) -> bytes:
 def finding(content: bytes) -> tuple[str, str]:
     with pytest.raises(UnusableError) as error:
         decode(content, "a.jpg")
+    assert str(error.value) == error.value.finding.text
     return error.value.finding.rule, error.value.finding.text
 
 
