@@ -20,9 +20,9 @@ def run(name: str) -> None:
     """Searches for better values of an experiment, and writes those of the best trial."""
     from pipeline.config import block, load, parse
     from pipeline.jobs.resources import resources_of
+    from pipeline.locking import alone
     from pipeline.methods.registry import find
     from pipeline.tracking.runs import stage_run
-    from pipeline.training.checkpoint import alone
     from pipeline.tuning.plan import make_plan
     from pipeline.tuning.space import TuneParams
 
@@ -33,7 +33,7 @@ def run(name: str) -> None:
     data = Path("data/prepared") / block(experiment, "data")
     plan = make_plan(name, params, experiment, find(block(experiment, "method")), data, Path(".runs"))
     with (
-        alone(plan.folder),
+        alone(plan.folder, "searched"),
         stage_run(stage="tune", name=name, params=params.model_dump(), inputs=[data]) as tracked,
     ):
         from pipeline.jobs.tune import search

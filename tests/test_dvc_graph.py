@@ -30,8 +30,8 @@ WHOLE = (
 """Packages that are listed as a folder, since no stage needs a part of them only."""
 SEARCHES = ("stages.tune", "stages.train_tuned", "stages.gain")
 """One stage serves every method, and depends on all of them."""
-OBSERVERS = ("pipeline.tracking", "stages.mistakes")
-"""They see results and errors, and never move them."""
+OBSERVERS = ("pipeline.locking", "pipeline.tracking", "stages.mistakes")
+"""They see results and errors, or have a process wait for another, and never move a result."""
 
 
 @pytest.fixture(scope="module")

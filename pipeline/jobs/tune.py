@@ -23,9 +23,9 @@ from ray.tune.result import AUTO_RESULT_KEYS
 from ray.tune.schedulers import ASHAScheduler, MedianStoppingRule, TrialScheduler
 from ray.tune.search import BasicVariantGenerator, ConcurrencyLimiter
 
+from pipeline import locking
 from pipeline.jobs.resources import ResourcesParams, Team, connected
 from pipeline.jobs.train import train
-from pipeline.tracking import spool
 from pipeline.tracking.metrics import MetricsWriter
 from pipeline.tracking.runs import StageRun, TrialRun
 from pipeline.tuning.outcome import Outcome, Trial
@@ -103,7 +103,7 @@ def _train_trial(values: dict[str, Any], plan: Plan, resources: ResourcesParams)
     """
     job = plan.job_of(values)
     ledger = job.run_folder.with_suffix(LEDGER)
-    held = spool.hold(ledger, patience_seconds=math.inf)
+    held = locking.hold(ledger, patience_seconds=math.inf)
     assert held is not None, "patience never ends"
     try:
         writer = MetricsWriter(str(ledger))
@@ -117,7 +117,7 @@ def _train_trial(values: dict[str, Any], plan: Plan, resources: ResourcesParams)
         ledger.with_suffix(ERROR).write_text(f"{type(error).__name__}: {error}".splitlines()[0])
         raise
     finally:
-        spool.release(held)
+        locking.release(held)
 
 
 class ReportToTune(ray.train.UserCallback):

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import psutil
 
+from pipeline import locking
 from pipeline.tidying.current import Kind
-from pipeline.tracking import spool
 
 RUN = re.compile(r"(.+)-[0-9a-f]{16}")
 SESSION = re.compile(r"session_.+_(\d+)")
@@ -43,7 +43,7 @@ class Leftover:
 
     def remove(self) -> int | None:
         """Returns how many bytes it has freed; None where it came into use meanwhile, or can't be removed."""
-        held = spool.hold(self.lock, patience_seconds=0.0) if self.lock else None
+        held = locking.hold(self.lock, patience_seconds=0.0) if self.lock else None
         if self.lock and held is None:
             return None
         size = self.size()
@@ -54,7 +54,7 @@ class Leftover:
             return None
         finally:
             if held is not None:
-                spool.release(held)
+                locking.release(held)
         return size
 
 
@@ -131,7 +131,7 @@ def find_records(runs: Path, names: Collection[str]) -> Iterator[Leftover]:
 
 def is_locked(lock: Path) -> bool:
     """Returns whether a living process holds a lock; one that is not there is not made."""
-    return lock.exists() and spool.is_held(lock)
+    return lock.exists() and locking.is_held(lock)
 
 
 def last_write(folder: Path) -> float:

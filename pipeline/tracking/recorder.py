@@ -18,6 +18,7 @@ from typing import Any
 
 import psutil
 
+from pipeline import locking
 from pipeline.tracking import lineage, spool
 from pipeline.tracking.runs import tracking_folder
 from pipeline.tracking.store import Store, UnreachableError
@@ -52,7 +53,7 @@ class Child:
         """Takes what is new to the store; what fails on the way is taken again next time."""
         if self.end:
             return
-        is_alive = spool.is_held(self.path)
+        is_alive = locking.is_held(self.path)
         events, offset = spool.read(self.path, self._offset)
         ends = [event for event in events if event["event"] == "end"]
         if not is_alive and not ends:
@@ -143,7 +144,7 @@ class Pipeline:
         return parent
 
     def _living(self) -> list[Child]:
-        return [child for child in self.children.values() if not child.end and spool.is_held(child.path)]
+        return [child for child in self.children.values() if not child.end and locking.is_held(child.path)]
 
     def _start(self, store: Store) -> str:
         process = self.header["process"]
@@ -221,13 +222,13 @@ def run(folder: Path) -> list[Pipeline]:
     """Records unless ``folder`` has a recorder already; returns what could not be sent."""
     unsent: list[Pipeline] = []
     while {header.parent for header in folder.glob("*/pipeline.json")} - {pipeline.folder for pipeline in unsent}:
-        held = spool.hold(folder / "recorder.lock")
+        held = locking.hold(folder / "recorder.lock")
         if held is None:
             break
         try:
             unsent = record(folder)
         finally:
-            spool.release(held)
+            locking.release(held)
     return unsent
 
 
@@ -242,7 +243,7 @@ def main() -> None:
     elif (folder := tracking_folder()).is_dir():
         logging.basicConfig(level=logging.ERROR)
         deadline = time.monotonic() + 2 * RETRY_SECONDS
-        while spool.is_held(folder / "recorder.lock") and time.monotonic() < deadline:
+        while locking.is_held(folder / "recorder.lock") and time.monotonic() < deadline:
             time.sleep(POLL_SECONDS)
         for pipeline in run(folder):
             print(f"{pipeline.header['uri']} does not answer: the runs in {pipeline.folder} are sent later")

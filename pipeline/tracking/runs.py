@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
+from pipeline import locking
 from pipeline.provenance import git_commit
 from pipeline.tracking import lineage, spool, usage
 from pipeline.tracking.metrics import MetricsWriter
@@ -117,7 +118,7 @@ class StageRun:
 class TrialRun(StageRun):
     """A run within a stage's run; it lasts until it is ended, or its process is gone."""
 
-    def __init__(self, path: Path | None = None, held: spool.Held | None = None):
+    def __init__(self, path: Path | None = None, held: locking.Held | None = None):
         super().__init__(path)
         self._held = held
 
@@ -125,7 +126,7 @@ class TrialRun(StageRun):
         """Says how the trial ended; nothing is said of it afterwards."""
         self._say({"event": "end", "status": status})
         if self._held is not None:
-            spool.release(self._held)
+            locking.release(self._held)
 
 
 @contextmanager
@@ -159,7 +160,7 @@ def stage_run(
             usage.write(usage_folder(), usage.Usage(stage, name, **cost, processors=processors, commit=git_commit()))
         run._say({"event": "end", "status": status})
         if held is not None:
-            spool.release(held)
+            locking.release(held)
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
@@ -184,7 +185,7 @@ def usage_folder() -> Path:
     return tracking_folder().with_name("usage")
 
 
-def _open(stage: str) -> tuple[StageRun, spool.Held | None]:
+def _open(stage: str) -> tuple[StageRun, locking.Held | None]:
     """Returns a run with a new spool and a recorder that reads it, or a silent run if that fails."""
     folder = tracking_folder()
     process = lineage.pipeline_process()
@@ -202,7 +203,7 @@ def _open(stage: str) -> tuple[StageRun, spool.Held | None]:
         )
         path = pipeline / f"{stage}-{uuid.uuid4().hex[:12]}.jsonl"
         held = spool.create(path)
-        if not spool.is_held(folder / "recorder.lock"):
+        if not locking.is_held(folder / "recorder.lock"):
             start_recorder(folder)
     except OSError as error:
         log.warning("no tracking of this stage: %s", error)

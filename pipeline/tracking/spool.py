@@ -8,59 +8,21 @@ tell a quiet stage from a dead one.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import logging
 import os
-import time
 from pathlib import Path
-from typing import Any, NewType
+from typing import Any
+
+from pipeline import locking
 
 log = logging.getLogger(__name__)
 
-Held = NewType("Held", int)
-"""The open file that holds a lock; closing it, or the end of the process, gives the lock back."""
 
-
-def hold(path: Path, *, patience_seconds: float = 0.5) -> Held | None:
-    """Returns the lock of ``path``, made if absent, or None when another process holds it all the time.
-
-    A little patience is always needed, because ``is_held`` of another process takes the lock for a moment.
-    """
-    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    deadline = time.monotonic() + patience_seconds
-    while True:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return Held(file)
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                os.close(file)
-                return None
-        time.sleep(0.01)
-
-
-def release(held: Held) -> None:
-    """Gives a lock back."""
-    os.close(held)
-
-
-def is_held(path: Path) -> bool:
-    """Returns whether a process that still lives holds ``path``."""
-    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(file)
-    return False
-
-
-def create(path: Path) -> Held:
+def create(path: Path) -> locking.Held:
     """Makes an empty spool and returns its lock; nobody sees it unlocked before its stage has ended."""
     unseen = path.with_suffix(".new")
-    held = hold(unseen)
+    held = locking.hold(unseen)
     assert held is not None, f"{unseen} belongs to this process alone"
     unseen.rename(path)
     return held

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pipeline.tracking import spool
+from pipeline import locking
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -183,12 +183,12 @@ def _sole_user(uri: str) -> Iterator[None]:
     if not uri.startswith(SQLITE):
         yield
         return
-    held = spool.hold(Path(uri.removeprefix(SQLITE) + ".lock"), patience_seconds=MIGRATION_PATIENCE_SECONDS)
+    held = locking.hold(Path(uri.removeprefix(SQLITE) + ".lock"), patience_seconds=MIGRATION_PATIENCE_SECONDS)
     try:
         yield
     finally:
         if held is not None:
-            spool.release(held)
+            locking.release(held)
 
 
 def _metrics(

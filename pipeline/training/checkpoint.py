@@ -8,7 +8,6 @@ meta.json            epoch, what made it, and the SHA-256 of the three others
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
@@ -127,24 +126,6 @@ def publish(found: Checkpoint, folder: Path, meta: dict[str, Any]) -> None:
         for name in files:
             shutil.copyfile(found.folder / name, folder / name)
         (folder / META).write_text(json.dumps({**found.meta, **meta, "files": files}, indent=2, sort_keys=True) + "\n")
-
-
-@contextmanager
-def alone(run_folder: Path) -> Iterator[None]:
-    """Within it, no other process of this machine trains into the run folder.
-
-    Raises:
-        CheckpointError: when one does already.
-    """
-    run_folder.parent.mkdir(parents=True, exist_ok=True)
-    with run_folder.with_name(f"{run_folder.name}.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise CheckpointError(
-                f"{run_folder} is being trained by another process: wait for it, or stop it"
-            ) from None
-        yield
 
 
 def latest(run_folder: Path) -> Checkpoint | None:

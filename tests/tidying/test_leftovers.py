@@ -5,6 +5,8 @@ import time
 
 import pytest
 
+from pipeline import locking
+from pipeline.locking import alone
 from pipeline.tidying.leftovers import (
     QUIET_SECONDS,
     find_ray_sessions,
@@ -12,8 +14,6 @@ from pipeline.tidying.leftovers import (
     find_records,
     find_runs,
 )
-from pipeline.tracking import spool
-from pipeline.training.checkpoint import alone
 
 OLD, NEW = "0123456789abcdef", "fedcba9876543210"
 
@@ -51,13 +51,13 @@ def test_unfinished_runs_that_go_on_stay_and_others_go(runs):
 
 
 def test_a_training_that_is_going_on_is_not_listed(runs):
-    with alone(runs / f"mdpr-{OLD}"):
+    with alone(runs / f"mdpr-{OLD}", "trained"):
         assert paths(find_runs(runs, present)) == [runs / "tune" / f"mdpr-{OLD}"]
 
 
 def test_a_training_that_goes_on_after_it_was_listed_is_not_removed(runs):
     listed, _ = find_runs(runs, present)
-    with alone(runs / f"mdpr-{OLD}"):
+    with alone(runs / f"mdpr-{OLD}", "trained"):
         assert listed.remove() is None
     assert listed.path.is_dir()
 
@@ -77,7 +77,7 @@ def test_runs_of_experiments_that_are_gone_go(runs):
 def test_rays_storage_goes_but_not_that_of_a_training_that_is_going_on(tmp_path):
     for name in (f"mdpr-{OLD}", f"agw-{OLD}"):
         fill(tmp_path / "ray" / name)
-    with alone(tmp_path / f"agw-{OLD}"):
+    with alone(tmp_path / f"agw-{OLD}", "trained"):
         assert paths(find_ray_storage(tmp_path)) == [tmp_path / "ray" / f"mdpr-{OLD}"]
 
 
@@ -114,8 +114,8 @@ def test_records_of_what_is_gone_go_and_runs_that_wait_to_be_sent_stay(tmp_path)
     (tmp_path / "usage").mkdir()
     for name in ("train mdpr_seed2", "train gone_seed2", "tables"):
         (tmp_path / "usage" / f"{name}.json").write_text("{}")
-    held = spool.hold(living / "train-1.jsonl")
+    held = locking.hold(living / "train-1.jsonl")
     try:
         assert paths(find_records(tmp_path, {"mdpr"})) == [lost, tmp_path / "usage" / "train gone_seed2.json"]
     finally:
-        spool.release(held)
+        locking.release(held)

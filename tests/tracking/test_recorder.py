@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from pipeline import locking
 from pipeline.tracking import recorder, spool
 from pipeline.tracking.store import UnreachableError
 
@@ -95,11 +96,11 @@ def test_a_store_that_comes_back_while_the_pipeline_runs_gets_everything(
 
 
 def test_a_second_recorder_leaves_the_work_to_the_first(folder: Path) -> None:
-    held = spool.hold(folder / "recorder.lock")
+    held = locking.hold(folder / "recorder.lock")
     assert held is not None
     recorder.run(folder)
     assert FakeStore.told == []
-    spool.release(held)
+    locking.release(held)
 
 
 @pytest.fixture(params=["refuses", "never answers"])

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline import locking
 from pipeline.tracking import spool
 
 HOLD = """
@@ -31,18 +32,10 @@ def test_a_spool_is_held_for_as_long_as_its_process_lives(tmp_path: Path) -> Non
     )
     assert process.stdout
     assert process.stdout.readline() == b"held\n"
-    assert spool.is_held(path)
+    assert locking.is_held(path)
     process.kill()
     process.communicate()
-    assert not spool.is_held(path)
-
-
-def test_a_lock_is_given_to_one_process_only(tmp_path: Path) -> None:
-    held = spool.hold(tmp_path / "lock")
-    assert held is not None
-    assert spool.hold(tmp_path / "lock") is None
-    spool.release(held)
-    assert spool.hold(tmp_path / "lock") is not None
+    assert not locking.is_held(path)
 
 
 def test_lines_of_two_processes_never_mix(tmp_path: Path) -> None:

@@ -95,12 +95,3 @@ def test_meta_says_what_made_it(tmp_path):
     meta = json.loads((tmp_path / "epoch-0001" / checkpoint.META).read_text())
     assert meta["name"] == "toy"
     assert set(meta["files"]) == {checkpoint.MODEL, checkpoint.METHOD, checkpoint.TRAINER}
-
-
-def test_two_trainings_into_one_run_folder_are_refused(tmp_path):
-    run_folder = tmp_path / "run"
-    refused = pytest.raises(checkpoint.CheckpointError, match="being trained by another process")
-    with checkpoint.alone(run_folder), refused, checkpoint.alone(run_folder):
-        pass
-    with checkpoint.alone(run_folder):
-        pass
