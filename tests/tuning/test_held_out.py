@@ -104,4 +104,4 @@ def test_images_that_form_no_clusters_have_the_lowest_silhouette():
 
 def test_clusters_of_one_image_each_have_the_lowest_silhouette():
     apart = np.random.default_rng(0).normal(size=(12, 8)).astype(np.float32)
-    assert silhouette(apart, np.ones(12), {**CLUSTERING, "eps": 1e-6, "min_samples": 1}) == -1.0
+    assert silhouette(apart, np.ones(12), {**CLUSTERING, "k2": 1, "eps": 1e-6, "min_samples": 1}) == -1.0
