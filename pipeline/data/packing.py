@@ -121,10 +121,13 @@ class Packing:
         self._journal = os.open(self.partial / KEPT_FILE, os.O_WRONLY | os.O_APPEND)
 
     def _kept(self, folder: Path, made_by: str) -> dict[int, tuple[Facts, int]]:
-        """Returns facts and CRC by row, of what a folder holds that was made in this way; torn lines are left out."""
+        """Returns facts and CRC by row, of what a folder holds that was made in this way; torn lines are left out.
+
+        ``made_by`` is the whole first line, or what follows the number of rows in it.
+        """
         file = folder / KEPT_FILE
         head, *lines = file.read_text().split("\n")[:-1] if file.is_file() else [""]
-        if not head.endswith(made_by):
+        if made_by not in (head, head.partition(" rows of ")[2]):
             return {}
         found = {}
         for line in lines:

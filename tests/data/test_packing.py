@@ -170,6 +170,30 @@ def test_a_part_of_another_size_or_pillow_is_not_gone_on_with(
         assert len(decoded) == 9
 
 
+@pytest.mark.parametrize(("older", "height"), [(124, 24), (56, 6)])
+def test_nothing_is_taken_from_a_store_of_a_size_that_ends_in_the_same_digits(
+    market: Path, tmp_path: Path, pack: Pack, decoded: list[str], older: int, height: int
+) -> None:
+    pack(market, tmp_path / "store", height=older)
+    decoded.clear()
+    pack(market, tmp_path / "store", height=height)
+    assert len(decoded) == 9
+
+
+def test_a_part_of_another_number_of_rows_is_not_gone_on_with(
+    market: Path, tmp_path: Path, pack: Pack, decoded: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        stop_after(patch, 6)
+        with pytest.raises(StoppedError):
+            pack(market, tmp_path / "store", workers=1)
+    kept = tmp_path / "store.partial" / KEPT_FILE
+    kept.write_text("11" + kept.read_text())  # 119 rows of ...
+    decoded.clear()
+    pack(market, tmp_path / "store")
+    assert len(decoded) == 9
+
+
 def test_packing_again_decodes_nothing_and_leaves_the_store_as_it_is(
     market: Path, tmp_path: Path, pack: Pack, decoded: list[str]
 ) -> None:
