@@ -126,7 +126,7 @@ class Packing:
         ``made_by`` is the whole first line, or what follows the number of rows in it.
         """
         file = folder / KEPT_FILE
-        head, *lines = file.read_text().split("\n")[:-1] if file.is_file() else [""]
+        head, *lines = (file.read_text() if file.is_file() else "").split("\n")[:-1] or [""]
         if made_by not in (head, head.partition(" rows of ")[2]):
             return {}
         found = {}

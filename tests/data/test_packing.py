@@ -194,6 +194,19 @@ def test_a_part_of_another_number_of_rows_is_not_gone_on_with(
     assert len(decoded) == 9
 
 
+def test_a_part_that_was_killed_before_its_first_line_was_written_is_begun_anew(
+    market: Path, tmp_path: Path, pack: Pack, decoded: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        stop_after(patch, 6)
+        with pytest.raises(StoppedError):
+            pack(market, tmp_path / "store", workers=1)
+    (tmp_path / "store.partial" / KEPT_FILE).write_text("")
+    decoded.clear()
+    pack(market, tmp_path / "store")
+    assert len(decoded) == 9
+
+
 def test_packing_again_decodes_nothing_and_leaves_the_store_as_it_is(
     market: Path, tmp_path: Path, pack: Pack, decoded: list[str]
 ) -> None:
