@@ -18,6 +18,7 @@ from pipeline.data.location import RAW, locate
 from pipeline.data.packing import Packing
 from pipeline.data.people import world
 from pipeline.data.table import DataError
+from pipeline.locking import alone
 
 DRAWS_FILE = "draws.parquet"
 
@@ -47,24 +48,27 @@ def prepare(name: str, params: PrepareParams, folder: Path) -> tuple[pd.DataFram
 
     Raises:
         DataError: with everything that is wrong with the data, in one list.
-        ValueError: for an unknown reader, or settings that are not the reader's.
+        ValueError: for an unknown reader, settings that are not the reader's, or while another process does the same.
     """
     workers = os.cpu_count() or 1
-    listing = _listed(name, params, folder, workers=workers)
-    height, width = params.height, params.width
-    with Packing(folder, rows=len(listing.entries), height=height, width=width) as packing:
-        table, report = examine(listing, name=name, is_whole=params.published_counts, keeper=packing, workers=workers)
-        report.write(report_of(folder))
-        report.refuse_errors(listing.folder)
-        about = {
-            "name": listing.name if params.published_counts else name,
-            "generated": params.people is not None,
-            "protocol": listing.protocol,
-            "reader": params.reader,
-            "settings": params.settings,
-            "notes": report.notes,
-        }
-        packing.finish(table, about, {} if listing.draws is None else {DRAWS_FILE: listing.draws})
+    with alone(folder, "prepared"):
+        listing = _listed(name, params, folder, workers=workers)
+        height, width = params.height, params.width
+        with Packing(folder, rows=len(listing.entries), height=height, width=width) as packing:
+            table, report = examine(
+                listing, name=name, is_whole=params.published_counts, keeper=packing, workers=workers
+            )
+            report.write(report_of(folder))
+            report.refuse_errors(listing.folder)
+            about = {
+                "name": listing.name if params.published_counts else name,
+                "generated": params.people is not None,
+                "protocol": listing.protocol,
+                "reader": params.reader,
+                "settings": params.settings,
+                "notes": report.notes,
+            }
+            packing.finish(table, about, {} if listing.draws is None else {DRAWS_FILE: listing.draws})
     return table, report
 
 

@@ -6,9 +6,11 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from pipeline import locking
 from pipeline.config import load, parse
 from pipeline.data import market1501
 from pipeline.data.location import RAW
+from pipeline.data.packing import Packing
 from pipeline.data.prepare import PrepareParams, check, prepare
 from pipeline.data.store import ImageStore
 from pipeline.data.table import Counts, DataError
@@ -181,3 +183,25 @@ def test_what_cannot_be_listed_leaves_a_report_as_well(project: Path) -> None:
     assert "no such folder" in written
     check("small", params(), Path("out"))
     assert Path("out.report.json").read_text() == written
+
+
+def test_two_processes_that_prepare_the_same_are_refused_and_the_first_keeps_what_it_has(
+    market: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REID_DATA_MARKET1501", str(market))
+    monkeypatch.setattr(locking, "PATIENCE_SECONDS", 0.0)
+    keep, tried = Packing.keep, []
+
+    def interrupted(self: Packing, *image: Any) -> None:
+        if not tried:
+            tried.append("once")
+            with pytest.raises(ValueError, match="out is being prepared by another process: wait for it, or stop it"):
+                prepare("small", params(), Path("out"))
+        keep(self, *image)
+
+    monkeypatch.setattr(Packing, "keep", interrupted)
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    prepare("small", params(), Path("out"))
+    assert tried
+    prepare("small", params(), Path("alone"))
+    assert (ImageStore(Path("out")).images == ImageStore(Path("alone")).images).all()
