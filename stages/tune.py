@@ -23,28 +23,29 @@ def run(name: str) -> None:
     from pipeline.locking import alone
     from pipeline.methods.registry import find
     from pipeline.tracking.runs import stage_run
-    from pipeline.tuning.plan import make_plan
+    from pipeline.tuning.plan import make_plan, search_folder
     from pipeline.tuning.space import TuneParams
 
     tree = load()
     params = parse(TuneParams, block(tree, "tune", name), f"tune.{name}")
     experiment = block(tree, "experiments", params.experiment)
     resources = resources_of(tree, "tune")
+    method = find(block(experiment, "method"))
     data = Path("data/prepared") / block(experiment, "data")
-    plan = make_plan(name, params, experiment, find(block(experiment, "method")), data, Path(".runs"))
-    with (
-        alone(plan.folder, "searched"),
-        stage_run(stage="tune", name=name, params=params.model_dump(), inputs=[data]) as tracked,
-    ):
-        from pipeline.jobs.tune import search
+    folder = search_folder(name, params, experiment, method, data, Path(".runs"))
+    with alone(folder, "searched"):
+        plan = make_plan(name, params, experiment, method, data, folder)
+        with stage_run(stage="tune", name=name, params=params.model_dump(), inputs=[data]) as tracked:
+            from pipeline.jobs.tune import search
 
-        outcome = search(plan, resources, tracked)
-        out = Path("artifacts/tune") / name
-        outcome.write(out)
-        tracked.log_metrics({"trials": len(outcome.trials), plan.criterion: outcome.best.score, "gain": outcome.gain})
-        for file in sorted(out.iterdir()):
-            tracked.log_artifact(file)
-        shutil.rmtree(plan.folder)
+            outcome = search(plan, resources, tracked)
+            out = Path("artifacts/tune") / name
+            outcome.write(out)
+            measured = {"trials": len(outcome.trials), plan.criterion: outcome.best.score, "gain": outcome.gain}
+            tracked.log_metrics(measured)
+            for file in sorted(out.iterdir()):
+                tracked.log_artifact(file)
+            shutil.rmtree(folder)
     print(outcome.report())
 
 

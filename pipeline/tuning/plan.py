@@ -68,11 +68,11 @@ class Plan:
 
 
 def make_plan(
-    name: str, params: TuneParams, block: Mapping[str, Any], method: type[Method], data: Path, runs: Path
+    name: str, params: TuneParams, block: Mapping[str, Any], method: type[Method], data: Path, folder: Path
 ) -> Plan:
-    """Returns the search of ``params`` for the experiment's ``block``; writes its validation store.
+    """Returns the search of ``params`` for the experiment's ``block``; writes its validation store to its ``folder``.
 
-    Its folder is named by all that its result depends on, so a search goes on only where the same one was stopped.
+    That is to be the ``search_folder``, in which no other process is.
 
     Raises:
         ValueError: naming the key of the search that does not fit the experiment, before any work is done.
@@ -81,7 +81,6 @@ def make_plan(
     space = read_space(params.space, f"{where}.space")
     base = _base(name, params, block)
     start = start_values(space, base, method, params, where)
-    folder = search_folder(name, params, block, method, data, runs)
     write_validation_store(
         ImageStore(data), folder / "data", share=params.validation.share, seed=params.validation.seed
     )
@@ -97,7 +96,10 @@ def make_plan(
 def search_folder(
     name: str, params: TuneParams, block: Mapping[str, Any], method: type[Method], data: Path, runs: Path
 ) -> Path:
-    """Returns the folder of the search of ``params``, named by all that its result depends on; makes nothing."""
+    """Returns the folder of the search of ``params``; makes nothing.
+
+    It is named by all that the result depends on, so a search goes on only where the same one was stopped.
+    """
     whole = describe(name, _base(name, params, block), method, data, runs)
     made_of = [whole.run_folder.name, params.model_dump(), code_digest(*CODE)]
     return (runs / "tune" / f"{name}-{digest(made_of)}").absolute()

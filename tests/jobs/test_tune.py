@@ -19,7 +19,7 @@ from pipeline.jobs.tune import begun_trials, search, trials_at_once
 from pipeline.methods.baseline import Baseline
 from pipeline.tracking.runs import StageRun
 from pipeline.training.experiment import run
-from pipeline.tuning.plan import make_plan
+from pipeline.tuning.plan import make_plan, search_folder
 from pipeline.tuning.space import TuneParams
 from tests.noise import changed
 from tests.tuning.small import DO_NOT_LEARN, LEARN, PLAIN, SEARCH, write_colours
@@ -34,7 +34,9 @@ def resources(workers):
 
 
 def plan(runs, data, block=FROM_BAD):
-    return make_plan("small", parse(TuneParams, block, "tune.small"), PLAIN, Baseline, data, runs)
+    params = parse(TuneParams, block, "tune.small")
+    folder = search_folder("small", params, PLAIN, Baseline, data, runs)
+    return make_plan("small", params, PLAIN, Baseline, data, folder)
 
 
 @contextmanager

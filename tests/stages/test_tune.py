@@ -1,12 +1,18 @@
 import json
 import sys
+from pathlib import Path
 from types import ModuleType
 
 import pytest
 import yaml
 
+from pipeline import locking
+from pipeline.config import parse
+from pipeline.methods.registry import find
 from pipeline.training.checkpoint import open_checkpoint
 from pipeline.tuning.outcome import Outcome, Trial
+from pipeline.tuning.plan import search_folder
+from pipeline.tuning.space import TuneParams
 from stages import gain, train_tuned, tune
 from tests.noise import BASELINE, changed
 from tests.tuning.small import SEARCH
@@ -36,6 +42,17 @@ def test_a_search_leaves_what_it_found_and_nothing_else(fresh, search, capsys):
     assert sorted(file.name for file in out.iterdir()) == ["best.yaml", "search.json", "trials.csv"]
     assert not [path for path in (fresh.folder / ".runs" / "tune").iterdir() if path.is_dir()]
     assert "best: trial 2, val_mAP 0.3000 after 4 epochs; start: 0.2000; gain +0.1000" in capsys.readouterr().out
+
+
+def test_a_search_that_another_process_is_at_is_refused_before_anything_is_made(fresh, search, refused, monkeypatch):
+    fresh.write(tune=TUNE, resources={"tune": fresh.params["resources"]["pretrain"]})
+    monkeypatch.setattr(locking, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.chdir(fresh.folder)
+    params = parse(TuneParams, TUNE["small"], "tune.small")
+    folder = search_folder("small", params, BASELINE, find("baseline"), Path("data/prepared/noise"), Path(".runs"))
+    with locking.alone(folder, "searched"):
+        assert "is being searched by another process: wait for it, or stop it" in refused(fresh, tune, "small")
+    assert not folder.exists()
 
 
 def test_a_search_without_a_block_is_refused(fresh, refused):

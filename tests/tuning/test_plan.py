@@ -5,14 +5,16 @@ from pipeline.methods import mskd
 from pipeline.methods.baseline import Baseline
 from pipeline.training.checkpoint import latest
 from pipeline.training.experiment import ExperimentParams
-from pipeline.tuning.plan import make_plan
+from pipeline.tuning.plan import make_plan, search_folder
 from pipeline.tuning.space import TuneParams
 from tests.noise import BASELINE, MSKD, changed
 from tests.tuning.small import SEARCH
 
 
 def plan(runs, data, search=SEARCH, block=BASELINE, method=Baseline):
-    return make_plan("small", parse(TuneParams, search, "tune.small"), block, method, data, runs)
+    params = parse(TuneParams, search, "tune.small")
+    folder = search_folder("small", params, block, method, data, runs)
+    return make_plan("small", params, block, method, data, folder)
 
 
 def test_the_first_trial_is_the_experiment_with_start_and_fidelity_laid_over_it(noise, tmp_path):
