@@ -17,6 +17,9 @@ from pipeline.tracking.store import SQLITE
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
+RUNS_AT_ONCE = 500
+"""``mlflow gc`` takes its runs in one argument, which Linux lets have 128 KiB: some 4,000 of them."""
+
 
 @dataclass(frozen=True)
 class Execution:
@@ -60,11 +63,13 @@ def remove(database: Path, executions: Sequence[Execution]) -> None:
     """Removes executions with their artifacts from a database for good, by ``mlflow gc``."""
     uri = f"{SQLITE}{database.absolute()}"
     client, runs = open_client(uri), [run for execution in executions for run in execution.runs]
-    for run in runs:
-        client.delete_run(run)
-    command = [sys.executable, "-m", "mlflow", "gc", "--backend-store-uri", uri, "--run-ids", ",".join(runs)]
+    command = [sys.executable, "-m", "mlflow", "gc", "--backend-store-uri", uri, "--run-ids"]
     environment = {**os.environ, "MLFLOW_TRACKING_URI": uri}
-    subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)
+    for first in range(0, len(runs), RUNS_AT_ONCE):
+        some = runs[first : first + RUNS_AT_ONCE]
+        for run in some:
+            client.delete_run(run)
+        subprocess.run([*command, ",".join(some)], check=True, env=environment, stdout=subprocess.DEVNULL)
 
 
 def _ids(runs: Sequence[Run]) -> list[str]:

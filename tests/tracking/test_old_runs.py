@@ -1,9 +1,12 @@
 import shutil
+import subprocess
 import time
+from types import SimpleNamespace
 
 import pytest
 
-from pipeline.tracking.old_runs import remove, superseded
+from pipeline.tracking import old_runs
+from pipeline.tracking.old_runs import Execution, remove, superseded
 
 
 @pytest.fixture
@@ -73,3 +76,18 @@ def test_removed_executions_are_gone_with_their_artifacts_and_others_are_not(mad
     assert not any(list(place.rglob("*.txt")) for place in old.artifacts)
     assert [file.path for file in client.list_artifacts(second[1])] == ["note.txt"]
     assert first
+
+
+def test_more_runs_than_one_argument_holds_are_removed_part_by_part(tmp_path, monkeypatch):
+    deleted, collected = [], []
+
+    def collect(command, **options):
+        assert max(map(len, command)) < 128 * 1024, "Linux takes no longer argument"
+        collected.extend(command[-1].split(","))
+        assert collected == deleted, "only what is marked as deleted is collected, and all of it"
+
+    monkeypatch.setattr(old_runs, "open_client", lambda uri: SimpleNamespace(delete_run=deleted.append))
+    monkeypatch.setattr(subprocess, "run", collect)
+    runs = [f"{number:032x}" for number in range(5001)]
+    remove(tmp_path / "mlflow.db", [Execution("one", runs[:3000], []), Execution("other", runs[3000:], [])])
+    assert collected == runs
