@@ -46,10 +46,7 @@ def train_as(name: str, params: dict[str, Any], resources: ResourcesParams) -> N
 
         writer = tracked.writer()
         history = train(job, resources, writer)
-        written = {row["step"] for row in writer.history()}
-        for epoch, row in enumerate(history, start=1):
-            if epoch not in written:  # trained before the stage was stopped and started again
-                writer.log(epoch, {name: value for name, value in row.items() if name != "epoch"})
+        writer.complete(history)
         publish(job, Path("artifacts/train") / name, history, tracked.id)
         shutil.rmtree(job.run_folder)
 

@@ -112,7 +112,10 @@ def _train_trial(values: dict[str, Any], plan: Plan, resources: ResourcesParams)
             ray.tune.report({"epoch": row.pop("step"), **row})
         if len(rows) < plan.epochs and not ledger.with_suffix(OVER).exists():
             listener = ReportToTune() if resources.workers == 0 else TuneReportCallback()
-            train(job, resources, writer, validate=plan.validate, listeners=[listener])
+            history = train(job, resources, writer, validate=plan.validate, listeners=[listener])
+            if late := writer.complete(history):
+                for row in (*late, history[-1]):  # what Optuna learns of a trial is its last report
+                    ray.tune.report(dict(row))
     except Exception as error:
         ledger.with_suffix(ERROR).write_text(f"{type(error).__name__}: {error}".splitlines()[0])
         raise
@@ -134,7 +137,7 @@ class Follow(ray.tune.Callback):
     def __init__(self, plan: Plan, tracked: StageRun) -> None:
         self.plan, self.tracked = plan, tracked
         self.numbers: dict[Path, int] = {}
-        self.epochs: dict[Path, int] = {}
+        self.epochs: dict[Path, set[int]] = {}
         self.runs: dict[Path, TrialRun] = {}
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
@@ -153,7 +156,7 @@ class Follow(ray.tune.Callback):
             unseen.rename(file)
         for left in (ERROR, FAILURE):
             place.with_suffix(left).unlink(missing_ok=True)
-        self.numbers[place], self.epochs[place] = json.loads(file.read_text())["number"], 0
+        self.numbers[place], self.epochs[place] = json.loads(file.read_text())["number"], set()
         self._run(place, trial)
 
     def on_trial_result(
@@ -161,9 +164,9 @@ class Follow(ray.tune.Callback):
     ) -> None:
         """Takes an epoch's metrics to tracking and says the score, once for each epoch."""
         place, epoch = self.plan.place(trial.config), int(result["epoch"])
-        if epoch <= self.epochs[place]:
+        if epoch in self.epochs[place]:
             return
-        self.epochs[place] = epoch
+        self.epochs[place].add(epoch)
         metrics = {name: value for name, value in result.items() if name not in AUTO_RESULT_KEYS}
         measured = {name: value for name, value in metrics.items() if type(value) is float}
         self._run(place, trial).writer().log(epoch, measured)
@@ -174,7 +177,7 @@ class Follow(ray.tune.Callback):
         place = self.plan.place(trial.config)
         place.with_suffix(OVER).touch()
         shutil.rmtree(place, ignore_errors=True)
-        self._end(place, "FINISHED", "" if self.epochs[place] >= self.plan.epochs else "stopped early")
+        self._end(place, "FINISHED", "" if len(self.epochs[place]) >= self.plan.epochs else "stopped early")
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Keeps why the trial failed; the others go on. A trial that is stopped may leave an error too: no failure."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,17 @@ class MetricsWriter:
             spool.append(Path(self.path), {"event": "metrics", "time": time.time(), "step": step, "values": numbers})
         except OSError as error:
             log.warning("metrics of step %d are lost: %s", step, error)
+
+    def complete(self, history: Sequence[Mapping[str, float]]) -> list[Mapping[str, float]]:
+        """Ensures that all epochs of a training are written, and returns those that were not; the first is 1.
+
+        An epoch can be missing where a process was stopped after it was saved and before it was reported.
+        """
+        written = {row["step"] for row in self.history()}
+        late = {epoch: row for epoch, row in enumerate(history, start=1) if epoch not in written}
+        for epoch, row in late.items():
+            self.log(epoch, {name: value for name, value in row.items() if name != "epoch"})
+        return list(late.values())
 
     def history(self) -> list[dict[str, Any]]:
         """Returns one row a step, ``{step, name: value, ...}``, sorted by step: a table for plots."""

@@ -14,9 +14,11 @@ import pytest
 import torch
 
 from pipeline.config import parse
+from pipeline.jobs import tune as module
 from pipeline.jobs.resources import ResourcesParams, Team, connected
 from pipeline.jobs.tune import begun_trials, search, trials_at_once
 from pipeline.methods.baseline import Baseline
+from pipeline.tracking.metrics import MetricsWriter
 from pipeline.tracking.runs import StageRun
 from pipeline.training.experiment import run
 from pipeline.tuning.plan import make_plan, search_folder
@@ -150,6 +152,27 @@ def test_a_trial_that_fails_is_told_and_the_others_go_on(colours, tmp_path, ray)
     assert other.best.values == {"settings.batch.identities": 2}
     (failure,) = [trial.failure for trial in other.trials if trial.failure]
     assert failure.startswith("ValueError: a group needs 17 identities, but only 16 are labelled")
+
+
+def test_an_epoch_that_was_saved_but_not_reported_is_reported_when_the_trial_goes_on(colours, tmp_path, monkeypatch):
+    made = plan(tmp_path, colours)
+    job = made.job_of(made.start)
+    job.run_folder.parent.mkdir(parents=True)
+    reported = []
+
+    def train(job, resources, writer, **options):
+        history = [{"epoch": epoch, "val_mAP": epoch / 10} for epoch in (1, 2, 3, 4)]
+        for row in (history[0], history[2]):
+            writer.log(row["epoch"], {"val_mAP": row["val_mAP"]})
+        return history
+
+    monkeypatch.setattr(module, "train", train)
+    monkeypatch.setattr(module.ray.tune, "report", reported.append)
+    module._train_trial(dict(made.start), made, resources(0))
+    rows = MetricsWriter(str(job.run_folder.with_suffix(module.LEDGER))).history()
+    assert [(row["step"], row["val_mAP"]) for row in rows] == [(1, 0.1), (2, 0.2), (3, 0.3), (4, 0.4)]
+    assert {row["epoch"] for row in reported} == {2, 4}
+    assert reported[-1] == {"epoch": 4, "val_mAP": 0.4}, "what a sampler learns of a trial is its last report"
 
 
 LONG = {
