@@ -114,8 +114,8 @@ def _train_trial(values: dict[str, Any], plan: Plan, resources: ResourcesParams)
             listener = ReportToTune() if resources.workers == 0 else TuneReportCallback()
             history = train(job, resources, writer, validate=plan.validate, listeners=[listener])
             if late := writer.complete(history):
-                for row in (*late, history[-1]):  # what Optuna learns of a trial is its last report
-                    ray.tune.report(dict(row))
+                for epoch in (*late, history[-1]):  # what Optuna learns of a trial is its last report
+                    ray.tune.report(dict(epoch))
     except Exception as error:
         ledger.with_suffix(ERROR).write_text(f"{type(error).__name__}: {error}".splitlines()[0])
         raise
