@@ -27,7 +27,8 @@ def mdpr_loss(method: MDPR, batch: Batch) -> tuple[Tensor, Any]:
         loss = loss + _circle(head.cosines, batch.labels, params.scale, params.margin, params.smoothing)
         if not name.startswith("bap"):
             loss = loss + _triplet(head.vector, batch.labels, params.triplet_margin)
-    for depth, pooled in output.pooled.items():
+    for depth, by_image in output.pooled.items():
+        pooled = by_image.transpose(0, 1)
         for first in range(len(pooled)):
             for second in range(first + 1, len(pooled)):
                 cosines = (F.normalize(pooled[first]) * F.normalize(pooled[second])).sum(1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
 import numpy as np
@@ -30,6 +30,12 @@ class Batch:
     labels: Tensor
     is_infrared: Tensor
     rows: Tensor
+
+
+def joined(batches: list[Batch]) -> Batch:
+    """Returns the images of several groups as one batch, in their order."""
+    columns = ([getattr(batch, field.name) for batch in batches] for field in fields(Batch))
+    return Batch(*(torch.cat(column) for column in columns))
 
 
 class Loader:

@@ -19,7 +19,7 @@ from ray.util import ActorPool
 from pipeline.config import block, load, parse
 from pipeline.data.loading import Loader
 from pipeline.data.store import ImageStore
-from pipeline.jobs.resources import ResourcesParams, connected
+from pipeline.jobs.resources import ONE_WORKER, connected
 from pipeline.methods.registry import find
 from pipeline.neighbors.nearest import Progress
 from pipeline.scoring.comparison import EvaluationParams
@@ -128,7 +128,7 @@ def main() -> None:
         params = parse(EvaluationParams, block(load(), "evaluation"), "evaluation")
         store = ImageStore(given.data)
         rows = rows_of(store, given.split)
-        with connected(ResourcesParams(workers=1, cpus_per_worker=1, retries=0, recompute=False), groups=1):
+        with connected(ONE_WORKER, groups=1):
             embeddings = embed_over_ray(
                 given.checkpoint,
                 given.data,

@@ -16,7 +16,7 @@ import ray
 from ray.exceptions import RayTaskError
 
 from pipeline.jobs.blocks import Piece, pieces_between, pieces_within
-from pipeline.jobs.resources import ResourcesParams, connected
+from pipeline.jobs.resources import ONE_WORKER, connected
 from pipeline.neighbors.nearest import Neighbors, Progress, find_nearest
 from pipeline.neighbors.space import METRICS
 from pipeline.scoring.progress import Said
@@ -147,7 +147,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="the folder to write to")
     given = parser.parse_args()
     try:
-        with connected(ResourcesParams(workers=1, cpus_per_worker=1, retries=0, recompute=False), groups=1):
+        with connected(ONE_WORKER, groups=1):
             found = find_nearest_over_ray(
                 given.embeddings, given.k, gallery=given.gallery, metric=given.metric, rows_at_once=given.rows_at_once,
                 progress=Said("neighbours"),

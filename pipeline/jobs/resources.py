@@ -13,8 +13,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from pipeline.config import Record, block, parse
+from pipeline.config import block, parse
 from pipeline.training.groups import owned_groups
+from pipeline.training.step import PLAIN, StepParams
 from pipeline.training.workers import Workers
 
 OBJECT_STORE_BYTES = 150 * 2**20
@@ -32,7 +33,7 @@ SETTINGS = {
 """Environment of Ray, private, quick to start and quiet, where the user's own says nothing else."""
 
 
-class ResourcesParams(Record):
+class ResourcesParams(StepParams):
     """A block ``resources.<experiment>`` of params.yaml; no stage depends on it: on GPUs of one kind, or on CPUs, it
     changes no result.
 
@@ -40,14 +41,16 @@ class ResourcesParams(Record):
     as there are GPUs, as far as they share the groups evenly; ``[fewest, most]`` takes as many as there is room for and
     as share the groups evenly, and after the loss of a machine goes on with what is left. ``cpus_per_worker`` counts
     cores, ``retries`` the times that a job goes on from its last checkpoint after losing a worker's process.
-    ``recompute``: whether residual blocks keep only their input for the backward pass and run again in it, which takes
-    less memory and more time.
+    The rest says how each of them computes a step.
     """
 
     workers: int | Literal["auto"] | Annotated[list[int], Field(min_length=2, max_length=2)]
     cpus_per_worker: int
     retries: int
-    recompute: bool
+
+
+ONE_WORKER = ResourcesParams(workers=1, cpus_per_worker=1, retries=0, **dict(PLAIN))
+"""For work in tasks, which take what there is."""
 
 
 def resources_of(tree: dict[str, Any], experiment: str) -> ResourcesParams:

@@ -23,6 +23,7 @@ from pipeline.jobs.resources import ResourcesParams, Team, choose_team, connecte
 from pipeline.tracking.metrics import MetricsWriter
 from pipeline.training.experiment import Job, run
 from pipeline.training.loop import Validate
+from pipeline.training.step import StepParams
 from pipeline.training.stopping import StoppedError, on_sigterm
 
 MISTAKES = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, torch.OutOfMemoryError)
@@ -140,7 +141,7 @@ def _fit(
             "job": job,
             "validate": validate,
             "callbacks": callbacks if is_local else [],
-            "recompute": resources.recompute,
+            "step": StepParams(**{name: getattr(resources, name) for name in StepParams.model_fields}),
         },
         scaling_config=scaling,
         run_config=ray.train.RunConfig(  # type: ignore[call-arg]
@@ -165,4 +166,4 @@ def _work(config: dict[str, Any]) -> list[dict[str, float]]:
         for callback in config["callbacks"]:
             callback.after_report(None, [metrics], None)
 
-    return run(config["job"], report, ray.train.torch.get_device(), config["validate"], recompute=config["recompute"])
+    return run(config["job"], report, ray.train.torch.get_device(), config["validate"], step=config["step"])

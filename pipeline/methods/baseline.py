@@ -12,7 +12,7 @@ from pipeline.data.loading import Batch
 from pipeline.data.samplers import identity_batches, report
 from pipeline.losses.cross_entropy import SmoothedCrossEntropy
 from pipeline.losses.triplet import TripletLoss
-from pipeline.models.baseline import BaselineNetwork
+from pipeline.models.baseline import BaselineNetwork, BaselineOutput
 from pipeline.models.embedder import Embedder
 from pipeline.models.resnet import BackboneParams, ResNet
 from pipeline.training.method import Method, MethodParams, StepOutput
@@ -65,9 +65,12 @@ class Baseline(Method):
         """Yields identity batches."""
         return identity_batches(labels, seed=self.seed, epoch=epoch, **self.batch.model_dump())
 
-    def forward(self, batch: Batch) -> StepOutput:
+    def run_network(self, batch: Batch) -> BaselineOutput:
+        """Returns pooled maps, embeddings and class scores."""
+        return self.network(batch.images)
+
+    def find_loss(self, output: BaselineOutput, batch: Batch) -> StepOutput:
         """Returns identity loss + triplet loss of one group."""
-        output = self.network(batch.images)
         with torch.autocast(batch.images.device.type, enabled=False):
             terms = {
                 "identity": self.identity_loss(output.logits.to(output.pooled.dtype), batch.labels),

@@ -115,9 +115,12 @@ class MDPR(Method):
         """Yields identity batches."""
         return identity_batches(labels, seed=self.seed, epoch=epoch, **self.params.batch.model_dump())
 
-    def forward(self, batch: Batch) -> StepOutput:
+    def run_network(self, batch: Batch) -> MDPROutput:
+        """Returns heads, attention, vectors pooled under it, and predictions."""
+        return self.network(batch.images)
+
+    def find_loss(self, output: MDPROutput, batch: Batch) -> StepOutput:
         """Returns the sum of all terms of one group."""
-        output = self.network(batch.images)
         with torch.autocast(batch.images.device.type, enabled=False):
             terms = self.terms(output, batch.labels)
             loss = torch.stack(list(terms.values())).sum()
@@ -132,7 +135,7 @@ class MDPR(Method):
                 terms[f"{name}/triplet"] = self.triplet_loss(head.vector, labels)
         if self.params.diversity:
             for depth, pooled in output.pooled.items():
-                terms[f"attn{depth}/diversity"] = self.diversity_loss(pooled)
+                terms[f"attn{depth}/diversity"] = self.diversity_loss(pooled.transpose(0, 1))
                 terms[f"attn{depth}/foreground"] = self.foreground_loss(output.attention[depth])
         if self.distillation_loss is not None:
             hard, soft = output.heads["hard_global"], output.heads["attn4"]

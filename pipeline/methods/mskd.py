@@ -201,13 +201,18 @@ class MSKD(Method):
     def _first_pass(self, epoch: int) -> FirstPassParams | None:
         return self.params.first_pass if epoch == 0 else None
 
-    def forward(self, batch: Batch) -> StepOutput:
-        """Returns the loss of one group."""
-        features = self.network(batch.images)
-        taught = None
-        if self.teacher is not None:
-            with torch.no_grad():
-                taught = self.teacher(batch.images)
+    def run_network(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
+        """Returns the features of all views ``[B, V, D]``, and those of the teacher, if there is one."""
+        features = self.network(batch.images).transpose(0, 1)
+        if self.teacher is None:
+            return features, None
+        with torch.no_grad():
+            taught = self.teacher(batch.images).transpose(0, 1)
+        return features, taught
+
+    def find_loss(self, output: tuple[Tensor, Tensor | None], batch: Batch) -> StepOutput:
+        """Returns the sum of all terms of one group."""
+        features, taught = output[0].transpose(0, 1), None if output[1] is None else output[1].transpose(0, 1)
         with torch.autocast(batch.images.device.type, enabled=False):
             loss, terms = self.loss(features, batch.labels, self.memories, taught)
         parts = {name: term.detach() for name, term in terms.items()}

@@ -158,9 +158,12 @@ class TwoStream(Method):
         """Yields batches of persons in both modalities."""
         return modality_batches(labels, self.is_infrared, **self.batch.model_dump(), seed=self.seed, epoch=epoch)
 
-    def forward(self, batch: Batch) -> StepOutput:
-        """Returns the loss of one group."""
-        output = self.network(batch.images, batch.is_infrared)
+    def run_network(self, batch: Batch) -> TwoStreamOutput:
+        """Returns pooled maps, vectors after the neck and class scores."""
+        return self.network(batch.images, batch.is_infrared)
+
+    def find_loss(self, output: TwoStreamOutput, batch: Batch) -> StepOutput:
+        """Returns the sum of all terms of one group."""
         with torch.autocast(batch.images.device.type, enabled=False):
             output.logits = output.logits.to(output.pooled.dtype)
             terms = self.losses(output, batch)

@@ -104,7 +104,7 @@ class Predictor(nn.Sequential):
 class MDPROutput:
     """``heads``: by name (hard_global, hard_part_0, ..., attn4, attn3, fusion, bap4, bap3).
 
-    By depth (4, 3): ``attention`` foreground maps ``[B, M, h, w]``, ``pooled`` vectors under them ``[M, B, D]``.
+    By depth (4, 3): ``attention`` foreground maps ``[B, M, h, w]``, ``pooled`` vectors under them ``[B, M, D]``.
     ``predictions``: of the hard and the soft global vector, ``[B, D]``; None without predictors.
     """
 
@@ -199,7 +199,8 @@ class MDPRNetwork(nn.Module):
         if self.predictors is not None:
             hard, deep = self.predictors
             predictions = (hard(heads["hard_global"].vector), deep(heads["attn4"].vector))
-        return MDPROutput(heads, attention, pooled, predictions)
+        by_image = {depth: vectors.transpose(0, 1) for depth, vectors in pooled.items()}
+        return MDPROutput(heads, attention, by_image, predictions)
 
     def embed(self, images: Tensor, features: Sequence[str]) -> Tensor:
         """Returns the test feature ``[B, D]``: the embeddings of ``features`` side by side, in their own order."""

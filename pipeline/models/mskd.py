@@ -62,7 +62,7 @@ class MSKDNetwork(nn.Module):
 
     def embed_views(self, images: Tensor) -> Tensor:
         """Returns all views side by side, ``[B, V * C]``, as ``split_views`` takes them apart."""
-        return self(images).transpose(0, 1).flatten(1)
+        return self.forward(images).transpose(0, 1).flatten(1)  # not what torch.compile may have made of it
 
     def _view(self, view: str, maps: Tensor) -> Tensor:
         return F.normalize(self.necks[view](self.pools[view](maps)), dim=1)

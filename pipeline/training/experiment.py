@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,12 +17,12 @@ from pipeline.data.loading import Loader
 from pipeline.data.store import ImageStore
 from pipeline.data.transforms import Augmentation, AugmentationParams
 from pipeline.models import weights
-from pipeline.models.resnet import recompute_blocks
 from pipeline.provenance import code_digest, digest, file_digest, git_commit, versions
 from pipeline.training import checkpoint
 from pipeline.training.loop import Report, Trainer, TrainingParams, Validate, shown_labels
 from pipeline.training.method import Method
 from pipeline.training.precision import resolve, storage_dtype, use_plain_float32
+from pipeline.training.step import PLAIN, StepParams, prepared
 from pipeline.training.workers import Workers
 
 WITHOUT_FILE = ("none", "imagenet")
@@ -135,11 +136,11 @@ def _check_whole(file: Path) -> None:
 
 
 def run(
-    job: Job, report: Report, device: torch.device, validate: Validate | None = None, *, recompute: bool = False
+    job: Job, report: Report, device: torch.device, validate: Validate | None = None, *, step: StepParams = PLAIN
 ) -> list[dict[str, float]]:
     """Trains the job, or goes on with it, and returns the metrics of each epoch, those of ``validate`` among them.
 
-    ``recompute`` saves memory and costs time, see ``recompute_blocks``; the same job may go on with or without.
+    The same job may go on with another ``step``.
     """
     params = parse(ExperimentParams, dict(job.experiment), f"experiments.{job.name}")
     use_plain_float32()
@@ -152,8 +153,6 @@ def run(
     method.begin_training(store.cameras, store.is_infrared, job.sources)
     dtype = storage_dtype(precision)
     method.to(device=device, dtype=dtype)
-    if recompute:
-        recompute_blocks(method.network)
     loader = Loader(
         store.images,
         store.cameras,
@@ -162,7 +161,7 @@ def run(
         device=device,
         dtype=dtype,
     )
-    return Trainer(
+    trainer = Trainer(
         name=job.name,
         method=method,
         loader=loader,
@@ -176,7 +175,15 @@ def run(
         meta={**job.meta, "precision": precision, "device": device.type},
         report=report,
         validate=validate,
-    ).run()
+        groups_at_once=step.groups_at_once,
+    )
+    with prepared(method, step, device, partial(_say, job.name, workers)):
+        return trainer.run()
+
+
+def _say(name: str, workers: Workers, line: str) -> None:
+    if workers.is_first:
+        print(f"{name}: {line}", flush=True)
 
 
 def publish(job: Job, folder: Path, history: list[dict[str, float]], tracking_run: str | None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -13,11 +13,11 @@ from pydantic import Field
 from torch import Tensor
 
 from pipeline.config import Record
-from pipeline.data.loading import Batch, Loader, prefetched
+from pipeline.data.loading import Batch, Loader, joined, prefetched
 from pipeline.models.embedder import Embedder
 from pipeline.training import checkpoint, stopping
 from pipeline.training.embed import embed
-from pipeline.training.groups import batch_statistics_of, owned_groups
+from pipeline.training.groups import batch_statistics_of, owned_groups, passes, random_layers, split_groups
 from pipeline.training.method import Method, StepOutput
 from pipeline.training.optimizers import OptimizerParams, make_optimizer, set_learning_rate
 from pipeline.training.precision import Choice, autocast
@@ -87,7 +87,10 @@ class Trainer:
     ``identities`` is ``[N]`` int64, contiguous from 0, -1 for images that are not for training; an unsupervised method
     learns the latter only. ``meta`` goes into each checkpoint; ``run_folder`` None keeps nothing on disk, and is
     otherwise where training looks whether it is to stop; ``report`` is called on every worker after each epoch, with
-    what ``validate`` has found among the metrics.
+    what ``validate`` has found among the metrics; ``groups_at_once`` of a worker's groups make one pass.
+
+    Raises:
+        ValueError: when several groups are to make one pass and the network draws random numbers, which are a group's.
     """
 
     name: str
@@ -103,9 +106,12 @@ class Trainer:
     meta: dict[str, Any]
     report: Report
     validate: Validate | None = None
+    groups_at_once: int = 1
 
     def __post_init__(self) -> None:
         self.groups = owned_groups(self.method.groups, self.workers)
+        if self.groups_at_once > 1 and (drawing := random_layers(self.method)):
+            raise ValueError(f"groups_at_once: expected 1, as {drawing[0]} draws random numbers group by group")
         self.images = np.flatnonzero(self.identities >= 0)
         self.given = shown_labels(self.identities, self.method.supervision)
         self.drawn: np.ndarray | None = None
@@ -213,7 +219,10 @@ class Trainer:
 
     def _step(self, epoch: int, step: int, groups: list[Batch]) -> dict[str, float]:
         self.optimizer.zero_grad(set_to_none=True)
-        outputs = [self._group(epoch, step, group, batch) for group, batch in zip(self.groups, groups, strict=True)]
+        batches = dict(zip(self.groups, groups, strict=True))
+        outputs: list[StepOutput] = []
+        for together in passes(self.groups, self.groups_at_once):
+            outputs += self._pass(epoch, step, together, [batches[group] for group in together])
         parts = self._mean_parts(outputs)
         _check_finite(parts, f"{self.name} ({type(self.method).__name__}), epoch {epoch + 1}, step {step + 1}")
         self.scaler.step(self.optimizer)
@@ -226,15 +235,25 @@ class Trainer:
         self.method.after_step(labels, shared)
         return parts
 
-    def _group(self, epoch: int, step: int, group: int, batch: Batch) -> StepOutput:
-        """Runs a group forward and backward; its gradient is added to the others', which the last one's pass sums."""
-        seed_group(self.seed, epoch, step, group)
-        with batch_statistics_of(group, self.method), autocast(self.precision, self.device):
-            output = self.method(batch)
-        backward = self.reduction.backward if group == self.groups[-1] else torch.autograd.backward
-        backward(self.scaler.scale(output.loss / self.method.groups))
-        output.loss = output.loss.detach()
-        return output
+    def _pass(self, epoch: int, step: int, groups: Sequence[int], batches: list[Batch]) -> list[StepOutput]:
+        """Runs groups forward and backward; their gradient is added to the others', which the last pass sums."""
+        seed_group(self.seed, epoch, step, groups[0])
+        backward = self.reduction.backward if groups[-1] == self.groups[-1] else torch.autograd.backward
+        with batch_statistics_of(groups, self.method):
+            with autocast(self.precision, self.device):
+                outputs = self._run(batches)
+            loss = outputs[0].loss if len(outputs) == 1 else torch.stack([output.loss for output in outputs]).sum()
+            backward(self.scaler.scale(loss / self.method.groups))
+        for output in outputs:
+            output.loss = output.loss.detach()
+        return outputs
+
+    def _run(self, batches: list[Batch]) -> list[StepOutput]:
+        """Returns the losses of groups that the network sees in one pass."""
+        if len(batches) == 1:
+            return [self.method(batches[0])]
+        seen = split_groups(self.method.run_network(joined(batches)), len(batches))
+        return [self.method.find_loss(output, batch) for output, batch in zip(seen, batches, strict=True)]
 
     def _mean_parts(self, outputs: list[StepOutput]) -> dict[str, float]:
         """Returns the loss and its parts, averaged over all groups of all workers, and the gradient's norm.

@@ -127,8 +127,20 @@ class Method(nn.Module, ABC):
         )
 
     @abstractmethod
+    def run_network(self, batch: Batch) -> Any:
+        """Returns all that the loss needs of the network: tensors ``[B, ...]``, in dataclasses, dictionaries or tuples.
+
+        ``batch`` holds one group, or several one after the other, whose BatchNorm the loop keeps apart; frozen networks
+        that see the images run here too.
+        """
+
+    @abstractmethod
+    def find_loss(self, output: Any, batch: Batch) -> StepOutput:
+        """Returns the loss of one group, by what ``run_network`` made of it."""
+
     def forward(self, batch: Batch) -> StepOutput:
         """Returns the loss of one group."""
+        return self.find_loss(self.run_network(batch), batch)
 
     def after_step(self, labels: Tensor, shared: dict[str, Tensor]) -> None:
         """Updates state without gradient from the whole global batch, identically on all workers.

@@ -4,6 +4,7 @@ import psutil
 import pytest
 
 from pipeline.jobs.resources import ResourcesParams, connected
+from pipeline.training.step import PLAIN
 
 
 @pytest.fixture(scope="module")
@@ -13,7 +14,7 @@ def ray():
         patch.delenv("RAY_ADDRESS", raising=False)
         patch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
         before = psutil.Process().children(recursive=True)
-        with connected(ResourcesParams(workers=2, cpus_per_worker=1, retries=0, recompute=False), groups=2):
+        with connected(ResourcesParams(workers=2, cpus_per_worker=1, retries=0, **dict(PLAIN)), groups=2):
             started = [process for process in psutil.Process().children(recursive=True) if process not in before]
             yield
     _, alive = psutil.wait_procs(started, timeout=90)  # Ray's agents take a while to notice

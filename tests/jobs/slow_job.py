@@ -7,6 +7,7 @@ from pipeline.jobs.resources import ResourcesParams
 from pipeline.jobs.train import train
 from pipeline.tracking.metrics import MetricsWriter
 from pipeline.training.experiment import describe
+from pipeline.training.step import PLAIN
 from stages.mistakes import told_plainly
 from tests.jobs.victims import Slow
 from tests.noise import BASELINE, changed
@@ -21,5 +22,5 @@ def describe_job(runs, data, beats):
 
 if __name__ == "__main__":
     with told_plainly():
-        resources = ResourcesParams(workers=2, cpus_per_worker=1, retries=0, recompute=False)
+        resources = ResourcesParams(workers=2, cpus_per_worker=1, retries=0, **dict(PLAIN))
         train(describe_job(*map(Path, sys.argv[1:])), resources, MetricsWriter(None))

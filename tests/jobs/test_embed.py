@@ -11,6 +11,7 @@ from pipeline.scoring.comparison import EvaluationParams
 from pipeline.tracking.metrics import MetricsWriter
 from pipeline.training.checkpoint import open_checkpoint
 from pipeline.training.experiment import describe, publish
+from pipeline.training.step import PLAIN
 from tests.noise import BASELINE, EVALUATION, changed
 
 
@@ -18,7 +19,7 @@ from tests.noise import BASELINE, EVALUATION, changed
 def checkpoint(noise, tmp_path_factory):
     folder = tmp_path_factory.mktemp("trained")
     job = describe("small", changed(BASELINE, training__epochs=1), Baseline, noise, folder / "runs")
-    history = train(job, ResourcesParams(workers=0, cpus_per_worker=1, retries=0, recompute=False), MetricsWriter(None))
+    history = train(job, ResourcesParams(workers=0, cpus_per_worker=1, retries=0, **dict(PLAIN)), MetricsWriter(None))
     publish(job, folder / "small", history, None)
     return folder / "small"
 

@@ -21,6 +21,7 @@ from pipeline.methods.baseline import Baseline
 from pipeline.tracking.metrics import MetricsWriter
 from pipeline.training import checkpoint, stopping
 from pipeline.training.experiment import describe, run
+from pipeline.training.step import PLAIN
 from tests.jobs import slow_job
 from tests.noise import BASELINE
 
@@ -137,9 +138,7 @@ def test_a_job_of_one_or_two_workers_goes_on_without_a_machine_that_was_lost(tmp
     assert "resumed after epoch 1 of 2" in said
 
     alone = describe("alone", BASELINE, Baseline, noise, tmp_path / "alone")
-    history = train(
-        alone, ResourcesParams(workers=0, cpus_per_worker=1, retries=0, recompute=False), MetricsWriter(None)
-    )
+    history = train(alone, ResourcesParams(workers=0, cpus_per_worker=1, retries=0, **dict(PLAIN)), MetricsWriter(None))
     for ours, theirs in zip(json.loads((tmp_path / "runs" / "history.json").read_text()), history, strict=True):
         assert [ours["epoch"], ours["loss"]] == pytest.approx([theirs["epoch"], theirs["loss"]], rel=1e-6)
     expected = checkpoint.latest(alone.run_folder).model()

@@ -6,10 +6,11 @@ import pytest
 from pipeline.config import parse
 from pipeline.jobs import resources
 from pipeline.jobs.resources import ResourcesParams, Team, choose_team, connected
+from pipeline.training.step import PLAIN
 
 
 def params(workers, cpus=1):
-    return ResourcesParams(workers=workers, cpus_per_worker=cpus, retries=0, recompute=False)
+    return ResourcesParams(workers=workers, cpus_per_worker=cpus, retries=0, **dict(PLAIN))
 
 
 @pytest.mark.parametrize(
@@ -46,7 +47,7 @@ def test_an_uneven_share_is_refused_before_a_worker_starts():
 
 @pytest.mark.parametrize("workers", [0, 4, "auto"])
 def test_workers_are_a_number_or_auto(workers):
-    block = {"workers": workers, "cpus_per_worker": 1, "retries": 0, "recompute": False}
+    block = {"workers": workers, "cpus_per_worker": 1, "retries": 0, **dict(PLAIN)}
     assert parse(ResourcesParams, block, "resources.mdpr").workers == workers
     with pytest.raises(ValueError, match=r"resources\.mdpr\.workers.*'all'"):
         parse(ResourcesParams, block | {"workers": "all"}, "resources.mdpr")
@@ -72,9 +73,7 @@ def test_bounds_that_hold_no_even_share_or_no_room_are_refused():
     with pytest.raises(ValueError, match="2 workers of 1 CPUs need 2, and there are 1: lower"):
         choose_team(params([2, 4]), 4, {"CPU": 1.0})
     with pytest.raises(ValueError, match=r"resources\.mdpr\.workers"):
-        parse(
-            ResourcesParams, {"workers": [2], "cpus_per_worker": 1, "retries": 0, "recompute": False}, "resources.mdpr"
-        )
+        parse(ResourcesParams, {"workers": [2], "cpus_per_worker": 1, "retries": 0, **dict(PLAIN)}, "resources.mdpr")
 
 
 class Ray:

@@ -13,14 +13,15 @@ from pipeline.methods.baseline import Baseline
 from pipeline.tracking.metrics import MetricsWriter
 from pipeline.training import checkpoint
 from pipeline.training.experiment import describe
+from pipeline.training.step import PLAIN
 from tests.jobs.victims import Killed, Mistaken, Recomputed
 from tests.noise import BASELINE, changed
 
 ROOT = Path(__file__).parents[2]
 
 
-def resources(workers, retries=0, recompute=False):
-    return ResourcesParams(workers=workers, cpus_per_worker=1, retries=retries, recompute=recompute)
+def resources(workers, retries=0, **step):
+    return ResourcesParams(workers=workers, cpus_per_worker=1, retries=retries, **{**dict(PLAIN), **step})
 
 
 class Run:

@@ -32,7 +32,7 @@ FROM_BAD = changed(SEARCH, start={"training": {"learning_rate": DO_NOT_LEARN[0]}
 
 
 def resources(workers):
-    return ResourcesParams(workers=workers, cpus_per_worker=1, retries=0, recompute=False)
+    return ResourcesParams(workers=workers, cpus_per_worker=1, retries=0, **dict(PLAIN))
 
 
 def plan(runs, data, block=FROM_BAD):
@@ -185,6 +185,7 @@ import sys
 from pathlib import Path
 from pipeline.jobs.tune import search
 from pipeline.tracking.runs import StageRun
+from pipeline.training.step import PLAIN
 from tests.jobs.test_tune import LONG, plan, resources
 search(plan(Path(sys.argv[1]), Path(sys.argv[2]), {**LONG, "sampler": sys.argv[3]}), resources(0), StageRun())
 """

@@ -14,6 +14,7 @@ from pipeline.jobs.resources import ResourcesParams, _free_port
 from pipeline.jobs.train import train
 from pipeline.tracking.metrics import MetricsWriter
 from pipeline.training.experiment import describe
+from pipeline.training.step import PLAIN
 from stages.mistakes import told_plainly
 from tests.jobs.victims import Stranded
 from tests.noise import BASELINE, changed
@@ -33,7 +34,7 @@ def main(runs, data, fewest):
     struck.with_suffix(".raylet").write_text(str(second.all_processes["raylet"][0].process.pid))
     job = describe("stranded", changed(BASELINE, settings__struck=str(struck)), Stranded, data, runs)
     try:
-        resources = ResourcesParams(workers=[fewest, 2], cpus_per_worker=1, retries=1, recompute=False)
+        resources = ResourcesParams(workers=[fewest, 2], cpus_per_worker=1, retries=1, **dict(PLAIN))
         (runs / "history.json").write_text(json.dumps(train(job, resources, MetricsWriter(None))))
     finally:
         cluster.shutdown()

@@ -204,7 +204,7 @@ def test_a_teachers_weights_never_change_and_its_statistics_move_if_it_uses_the_
 def test_a_teachers_statistics_follow_the_first_group_as_its_students_do():
     method = build(student=STUDENT)
     before = {name: value.clone() for name, value in method.teacher.state_dict().items()}
-    with batch_statistics_of(1, method):
+    with batch_statistics_of([1], method):
         gradient_of(method)
     assert all(torch.equal(value, before[name]) for name, value in method.teacher.state_dict().items())
 

@@ -68,7 +68,7 @@ def test_output_shapes_are_as_documented():
     ]
     assert output.heads["bap4"].vector.shape == (2, 32)
     assert {depth: maps.shape for depth, maps in output.attention.items()} == dict.fromkeys((4, 3), (2, 4, 4, 2))
-    assert {depth: pooled.shape for depth, pooled in output.pooled.items()} == dict.fromkeys((4, 3), (4, 2, 8))
+    assert {depth: pooled.shape for depth, pooled in output.pooled.items()} == dict.fromkeys((4, 3), (2, 4, 8))
     assert [prediction.shape for prediction in output.predictions] == [(2, 8)] * 2
 
 

@@ -85,7 +85,7 @@ def two_passes(net, *, is_bfloat16=False):
     """Returns gradients and buffers after groups 0 and 1, and the random state then."""
     torch.manual_seed(1)
     for group in (0, 1):
-        with batch_statistics_of(group, net), torch.autocast("cpu", torch.bfloat16, enabled=is_bfloat16):
+        with batch_statistics_of([group], net), torch.autocast("cpu", torch.bfloat16, enabled=is_bfloat16):
             maps = net(torch.randn(4, 3, 32, 16))
         maps.float().square().mean().backward()
     gradients = {f"gradient of {name}": weight.grad for name, weight in net.named_parameters()}

@@ -6,6 +6,7 @@ import sys
 import pytest
 import yaml
 
+from pipeline.training.step import PLAIN
 from tests.noise import BASELINE, EVALUATION, MDPR
 
 PARAMS = {
@@ -30,8 +31,8 @@ PARAMS = {
         },
     },
     "resources": {
-        "pretrain": {"workers": 0, "cpus_per_worker": 1, "retries": 0, "recompute": False},
-        "mdpr": {"workers": 0, "cpus_per_worker": 1, "retries": 0, "recompute": False},
+        "pretrain": {"workers": 0, "cpus_per_worker": 1, "retries": 0, **dict(PLAIN)},
+        "mdpr": {"workers": 0, "cpus_per_worker": 1, "retries": 0, **dict(PLAIN)},
     },
 }
 

@@ -7,10 +7,11 @@ import pytest
 from pipeline.clustering.quality import measure_quality
 from pipeline.data.store import ImageStore
 from pipeline.data.table import fingerprint, write
+from pipeline.training.step import PLAIN
 from stages import cluster, train
 from tests.noise import BASELINE, MSKD, changed
 
-RESOURCES = {"workers": 0, "cpus_per_worker": 1, "retries": 0, "recompute": False}
+RESOURCES = {"workers": 0, "cpus_per_worker": 1, "retries": 0, **dict(PLAIN)}
 BLOCKS = {
     "experiments": {"pretrain": BASELINE, "teacher": changed(MSKD, training__epochs=1)},
     "cluster": {

@@ -13,6 +13,7 @@ from pipeline.models.weights import WeightsError
 from pipeline.training import checkpoint
 from pipeline.training.checkpoint import CheckpointError, open_checkpoint
 from pipeline.training.experiment import describe, publish, run, training_labels
+from pipeline.training.step import PLAIN
 from tests.noise import BASELINE, changed, write_store
 
 CPU = torch.device("cpu")
@@ -98,7 +99,8 @@ def test_a_job_begun_without_recomputation_goes_on_with_it_to_the_same_weights(n
     with pytest.raises(KeyboardInterrupt):
         run(other, stop, CPU)
     assert not passes
-    assert run(other, [].append, CPU, recompute=True)[-1]["loss"] == history[-1]["loss"]
+    again = run(other, [].append, CPU, step=PLAIN.model_copy(update={"recompute": True}))
+    assert again[-1]["loss"] == history[-1]["loss"]
     assert passes
     ours, theirs = checkpoint.latest(other.run_folder), checkpoint.latest(described.run_folder)
     assert ours.meta.keys() == theirs.meta.keys()

@@ -7,7 +7,7 @@ from tests.training.toy import Toy, make_data
 
 
 def test_a_method_must_say_how_it_draws_steps_and_embeds():
-    assert {"batches", "forward", "embedder"} == Method.__abstractmethods__
+    assert {"batches", "run_network", "find_loss", "embedder"} == Method.__abstractmethods__
 
 
 def test_what_a_method_leaves_out_changes_nothing():

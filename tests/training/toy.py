@@ -40,8 +40,10 @@ class Toy(Method):
     def batches(self, labels, epoch):
         return identity_batches(labels, groups=self.groups, identities=2, images=2, seed=self.seed, epoch=epoch)
 
-    def forward(self, batch):
-        logits = self.network(batch.images)
+    def run_network(self, batch):
+        return self.network(batch.images)
+
+    def find_loss(self, logits, batch):
         loss = F.cross_entropy(logits, batch.labels)
         pull = F.mse_loss(logits, self.memory[batch.labels])
         return StepOutput(
@@ -66,7 +68,7 @@ def make_trainer(
     *, method: Method | None = None, groups: int = 4, epochs: int = 3, precision: str = "float64",
     run_folder: Path | None = None, report=lambda metrics: None, kind: type[Trainer] = Trainer,
     learning_rate: float = 1e-3, device: torch.device = CPU,
-    optimizer: AdamParams | SGDParams = ADAM,
+    optimizer: AdamParams | SGDParams = ADAM, groups_at_once: int = 1,
 ) -> Trainer:  # fmt: skip
     images, labels = make_data()
     torch.manual_seed(0)
@@ -86,5 +88,5 @@ def make_trainer(
         name="toy", method=method, identities=labels,
         loader=Loader(images, np.ones(48), IS_INFRARED, augmentation, device, dtype), params=params,
         seed=5, precision=precision, device=device, workers=Workers.current(), run_folder=run_folder,
-        meta={"name": "toy"}, report=report,
+        meta={"name": "toy"}, report=report, groups_at_once=groups_at_once,
     )  # fmt: skip
