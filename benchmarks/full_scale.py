@@ -4,7 +4,8 @@
 scratch at 256x128, numbers and schedule those of the paper's block of params.yaml, the latter shortened to as many
 epochs as fit into the minutes: an epoch of its own is timed first. The images are rendered once, into ``--work``.
 Prints and keeps, in benchmarks/results/NAME.json, seconds per epoch, images/s, peak memory and the test's metrics,
-with the command and the hardware. ``--small`` is a training of seconds, to see that all of it runs; it keeps nothing.
+with the command and the hardware. ``--compile`` and ``--groups-at-once`` are those of ``resources`` in params.yaml.
+``--small`` is a training of seconds, to see that all of it runs; it keeps nothing.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from pipeline.scoring.comparison import EvaluationParams
 from pipeline.scoring.evaluate import evaluate, flat_metrics, model_from
 from pipeline.training import checkpoint
 from pipeline.training.experiment import describe, publish, run
+from pipeline.training.step import PLAIN, StepParams
 
 RESULTS = Path(__file__).parent / "results"
 PAPERS = {
@@ -77,13 +79,15 @@ def experiment(method: str, epochs: int | None, is_small: bool) -> dict[str, Any
     return found
 
 
-def train(method: str, epochs: int | None, data: Path, work: Path, is_small: bool) -> dict[str, Any]:
+def train(
+    method: str, epochs: int | None, data: Path, work: Path, is_small: bool, step: StepParams = PLAIN
+) -> dict[str, Any]:
     """Returns what a training of ``epochs`` took and reached, None being all of the paper's."""
     tree = experiment(method, epochs, is_small)
     job = describe(f"{method}_full", tree, find(tree["method"]), data, work / "runs")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     ends = [time.perf_counter()]
-    history = run(job, lambda metrics: ends.append(time.perf_counter()), device)
+    history = run(job, lambda metrics: ends.append(time.perf_counter()), device, step=step)
     publish(job, work / job.name, history, None)
     store, kept = ImageStore(data), checkpoint.open_checkpoint(work / job.name)
     scored = evaluate(
@@ -103,6 +107,7 @@ def train(method: str, epochs: int | None, data: Path, work: Path, is_small: boo
         "peak_gpu_memory_gb": of_gpu and round(of_gpu, 2),
         "metrics": flat_metrics(scored),
         "precision": kept.meta["precision"],
+        "step": dict(step),
         "commit": kept.meta["commit"],
         "command": " ".join(["python", *sys.argv]),
         "hardware": hardware(),
@@ -115,17 +120,20 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, help="of training for each method; all of the paper's if not given")
     parser.add_argument("--work", type=Path, default=Path("data/full_scale"), help="where images and checkpoints go")
     parser.add_argument("--small", action="store_true", help="a training of seconds on tiny images; keeps no result")
+    parser.add_argument("--compile", action="store_true", help="have torch.compile fuse the networks")
+    parser.add_argument("--groups-at-once", type=int, default=1, help="how many groups make one pass")
     given = parser.parse_args()
+    step = StepParams(recompute=False, compile=given.compile, groups_at_once=given.groups_at_once)
     if not given.method:  # as `make bench` calls it
         parser.print_help()
     for method in given.method:
         data = prepared(PAPERS[method][1], given.work, given.small)
         epochs = 2 if given.small else None
         if given.minutes and not given.small:
-            timed = train(method, 1, data, given.work, given.small)
+            timed = train(method, 1, data, given.work, given.small, step)
             fitting = int(given.minutes * 60 / timed["seconds_per_epoch"])
             epochs = max(1, min(fitting, timed["epochs_of_paper"]))
-        found = train(method, epochs, data, given.work, given.small)
+        found = train(method, epochs, data, given.work, given.small, step)
         print(json.dumps(found, indent=1), flush=True)
         if not given.small:
             RESULTS.mkdir(exist_ok=True)

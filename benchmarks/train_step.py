@@ -2,10 +2,14 @@
 
 One group of 8 images at 256x128, ResNet-50, float32, on one core: networks, numbers and start are the same on both
 sides; theirs has the losses and updates of ``speed_works.eager`` and the optimizer as torch gives it, ours is the step
-of ``pipeline.training.loop``. ``NAME-channels-last`` lays the same network out with its channels last, which changes
-the last bits and is therefore no default. ``groups`` is a step of four groups beside one of a single group of as many
-images. ``recompute`` is a step with residual blocks that run again in the backward pass (ours) and without (theirs),
-and what a forward pass keeps for it. ``--small`` takes a small network, to see that it runs.
+of ``pipeline.training.loop``. ``NAME, channels last`` lays the same network out with its channels last, which changes
+the last bits and is therefore no default. Where there is a GPU, ours is also timed there with 64 images a group, in
+autocast, channels last and, with ``--compile``, compiled, beside eager autocast and eager float32.
+``groups`` is a step of four groups, in turn and in one pass, beside one of a single group of as many images.
+``recompute`` is a step with residual blocks that run again in the backward pass (ours) and without (theirs), and what a
+forward pass keeps for it. ``compile`` is a step that torch.compile has fused beside one that it has not.
+``pooling`` is MDPR's pooling under attention map by map (ours) beside all maps in one convolution.
+``--small`` takes a small network, to see that it runs.
 """
 
 from __future__ import annotations
@@ -22,14 +26,20 @@ import torch
 from speed_works import eager, table
 from speed_works.pictures import PARAMS
 from speed_works.table import Row
+from torch.nn import functional as F
 from torch.profiler import ProfilerActivity, profile
+from torch.utils.flop_counter import FlopCounterMode
 
 from pipeline.config import block, load, parse
 from pipeline.data.loading import Batch, Loader
 from pipeline.methods.registry import find
+from pipeline.models.attention import AttentionPool
+from pipeline.models.necks import Projection
 from pipeline.models.resnet import recompute_blocks
 from pipeline.training.loop import Trainer, TrainingParams
 from pipeline.training.method import Method
+from pipeline.training.precision import autocast, resolve, use_plain_float32
+from pipeline.training.step import PLAIN, prepared
 from pipeline.training.workers import Workers
 
 CPU, IMAGES, CLASSES = torch.device("cpu"), 8, 751
@@ -63,26 +73,32 @@ def build(name: str, is_small: bool) -> Method:
     return method.train()
 
 
-def make_batch(is_small: bool, dtype: torch.dtype = torch.float32, count: int = IMAGES) -> Batch:
+def make_batch(
+    is_small: bool, dtype: torch.dtype = torch.float32, count: int = IMAGES, device: torch.device = CPU
+) -> Batch:
     """Returns images of persons with four each, half of them infrared."""
     height, width = (64, 32) if is_small else (256, 128)
     images = torch.randn(count, 3, height, width, generator=torch.Generator().manual_seed(3)).to(dtype)
-    rows = torch.arange(count)
-    return Batch(images, labels=rows // 4, is_infrared=rows % 2 == 1, rows=rows)
+    rows = torch.arange(count, device=device)
+    return Batch(images.to(device), labels=rows // 4, is_infrared=rows % 2 == 1, rows=rows)
 
 
-def trainer_of(name: str, method: Method) -> Trainer:
+def trainer_of(
+    name: str, method: Method, *, device: torch.device = CPU, precision: str = "float32", at_once: int = 1
+) -> Trainer:
     """Returns the trainer whose steps are timed, with the paper's optimizer."""
     training = block(load(PARAMS), "experiments", EXPERIMENTS[name], "training")
     identities = np.arange(IMAGES) // 4
     return Trainer(
         name=name, method=method, loader=cast(Loader, None), identities=identities,
-        params=parse(TrainingParams, training, name), seed=1, precision="float32", device=CPU,
-        workers=Workers(0, 1), run_folder=None, meta={}, report=lambda metrics: None,
+        params=parse(TrainingParams, training, name), seed=1, precision=precision, device=device,
+        workers=Workers(0, 1), run_folder=None, meta={}, report=lambda metrics: None, groups_at_once=at_once,
     )  # fmt: skip
 
 
-def plain_step(name: str, method: Method) -> Callable[[Batch], float]:
+def plain_step(
+    name: str, method: Method, *, device: torch.device = CPU, precision: str = "float32"
+) -> Callable[[Batch], float]:
     """Returns the step in eager form, with torch's own optimizer as it comes."""
     weights = [weight for weight in method.network.parameters() if weight.requires_grad]
     if name == "smmd":
@@ -94,7 +110,8 @@ def plain_step(name: str, method: Method) -> Callable[[Batch], float]:
 
     def step(batch: Batch) -> float:
         optimizer.zero_grad()
-        loss, state = LOSSES[name](method, batch)
+        with autocast(precision, device):
+            loss, state = LOSSES[name](method, batch)
         loss.backward()
         optimizer.step()
         if name in UPDATES:
@@ -125,14 +142,67 @@ def steps(name: str, given: argparse.Namespace) -> list[Row]:
     rate = {side: IMAGES / taken for side, taken in seconds.items()}
     share = convolutions(lambda: ours._step(0, 0, [batch]))
     what = f"{name}: step of {IMAGES} images at 256x128"
-    gpu = f"{name}: step on a GPU beside eager"
     return [
         table.at_least(what, "images/s", rate["ours"], rate["theirs"], 1.3),
         table.at_least(f"{what}, channels last", "images/s", rate["channels last"], rate["theirs"], 1.3),
         table.shown(f"{name}: convolutions, share of the step", "%", 100 * share),
-        table.unmeasured(f"{gpu} autocast", "images/s", ">= 1.5 times", "a GPU"),
-        table.unmeasured(f"{gpu} float32", "images/s", ">= 2.5 times", "a GPU"),
+        *(beside_eager(name, given, torch.device("cuda")) if torch.cuda.is_available() else without_gpu(name)),
     ]
+
+
+def without_gpu(name: str) -> list[Row]:
+    """Returns the rows of ``beside_eager`` where there is none."""
+    what = f"{name}: step on a GPU beside eager"
+    return [
+        table.unmeasured(f"{what} autocast", "images/s", ">= 1.5 times", "a GPU"),
+        table.unmeasured(f"{what} float32", "images/s", ">= 2.5 times", "a GPU"),
+        table.unmeasured(f"{name}: share of the rate of large matrix products", "%", "", "a GPU"),
+    ]
+
+
+def beside_eager(name: str, given: argparse.Namespace, device: torch.device) -> list[Row]:
+    """Returns the rows of a step as a GPU takes it."""
+    count = IMAGES if given.small else 64
+    batch, precision = make_batch(given.small, count=count, device=device), resolve("auto", device)
+    methods = [build(name, given.small).to(device) for _ in range(3)]
+    step = PLAIN.model_copy(update={"compile": given.compile})
+    use_plain_float32()
+    with FlopCounterMode(display=False) as counter:
+        LOSSES[name](methods[1], batch)[0].backward()
+    with prepared(methods[0], step, device, print):
+        ours = trainer_of(name, methods[0], device=device, precision=precision)
+        plain = plain_step(name, methods[1], device=device)
+        mixed = plain_step(name, methods[2], device=device, precision=precision)
+        seconds = table.interleaved(
+            {
+                "ours": lambda: finished(device, ours._step(0, 0, [batch])),
+                "float32": lambda: finished(device, plain(batch)),
+                "autocast": lambda: finished(device, mixed(batch)),
+            },
+            repeats=given.repeats,
+        )
+    rate = {side: count / taken for side, taken in seconds.items()}
+    share = counter.get_total_flops() / seconds["ours"] / product_rate(device, precision, 256 if given.small else 8192)
+    what = f"{name}: step on a GPU beside eager"
+    return [
+        table.at_least(f"{what} autocast", "images/s", rate["ours"], rate["autocast"], 1.5),
+        table.at_least(f"{what} float32", "images/s", rate["ours"], rate["float32"], 2.5),
+        table.shown(f"{name}: share of the rate of large matrix products", "%", 100 * share),
+    ]
+
+
+def finished(device: torch.device, result: Any) -> Any:
+    """Returns the result once the device is done."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return result
+
+
+def product_rate(device: torch.device, precision: str, size: int) -> float:
+    """Returns how many operations a second a product of two square matrices reaches."""
+    matrix = torch.randn(size, size, device=device, dtype=getattr(torch, precision))
+    seconds = table.interleaved({"product": lambda: finished(device, matrix @ matrix)}, repeats=10)
+    return 2 * size**3 / seconds["product"]
 
 
 def convolutions(step: Callable[[], Any]) -> float:
@@ -146,21 +216,87 @@ def convolutions(step: Callable[[], Any]) -> float:
 def grouping(given: argparse.Namespace) -> list[Row]:
     """Returns the rows of what four groups cost beside one of as many images."""
     torch.set_num_threads(1)
-    one = build("mskd", given.small)
-    four = copy.deepcopy(one)
-    four.groups = 4
-    small, large = make_batch(given.small), make_batch(given.small, count=4 * IMAGES)
-    ours, theirs = trainer_of("mskd", four), trainer_of("mskd", one)
+    rows = groups_beside_one(given, CPU, IMAGES, "CPU", time.thread_time)
+    if torch.cuda.is_available():
+        return rows + groups_beside_one(given, torch.device("cuda"), 64, "GPU", time.perf_counter)
+    what = "mskd: four groups beside one as large, GPU"
+    return [
+        *rows,
+        table.unmeasured(f"{what}, in turn", "s", "<= 1.1 times", "a GPU"),
+        table.unmeasured(f"{what}, in one pass", "s", "<= 1.1 times", "a GPU"),
+    ]
+
+
+def groups_beside_one(
+    given: argparse.Namespace, device: torch.device, images: int, where: str, clock: Callable[[], float]
+) -> list[Row]:
+    """Returns the rows of four groups of ``images`` on a device, in turn and in one pass."""
+    precision = resolve("auto", device)
+    one, (turns, once) = build("mskd", given.small).to(device), (build("mskd", given.small).to(device) for _ in "ab")
+    turns.groups = once.groups = 4
+    small, large = (make_batch(given.small, count=count, device=device) for count in (images, 4 * images))
+    ways: dict[str, Any] = {"device": device, "precision": precision}
+    sides = {
+        "turns": partial(trainer_of("mskd", turns, **ways)._step, 0, 0, 4 * [small]),
+        "once": partial(trainer_of("mskd", once, **ways, at_once=4)._step, 0, 0, 4 * [small]),
+        "one": partial(trainer_of("mskd", one, **ways)._step, 0, 0, [large]),
+    }
+    timed = {name: lambda step=step: finished(device, step()) for name, step in sides.items()}
+    seconds = table.interleaved(timed, repeats=given.repeats, clock=clock)
+    what = f"mskd: four groups of {images} beside one as large, {where}"
+    return [
+        table.at_most(f"{what}, in turn", "s", seconds["turns"], seconds["one"], 1.1),
+        table.at_most(f"{what}, in one pass", "s", seconds["once"], seconds["one"], 1.1),
+    ]
+
+
+def pooling(given: argparse.Namespace) -> list[Row]:
+    """Returns the row of MDPR's pooling under attention, forward and backward, map by map (ours) and in one."""
+    torch.set_num_threads(1)
+    channels, size = (128, 64) if given.small else (2048, 512)
+    pool = AttentionPool(channels, size, attn_num=2)
+    generator = torch.Generator().manual_seed(4)
+    maps = torch.randn(IMAGES, channels, 16, 8, generator=generator).requires_grad_()
+    attention = torch.rand(IMAGES, 2, 16, 8, generator=generator).requires_grad_()
     seconds = table.interleaved(
-        {"ours": partial(ours._step, 0, 0, 4 * [small]), "theirs": partial(theirs._step, 0, 0, [large])},
-        repeats=given.repeats,
+        {
+            "ours": lambda: pool(maps, attention).sum().backward(),
+            "theirs": lambda: pooled_in_one(pool, maps, attention).sum().backward(),
+        },
+        repeats=4 * given.repeats,
         clock=time.thread_time,
     )
-    what = "mskd: step of four groups beside one of"
-    return [
-        table.at_most(f"{what} {4 * IMAGES} images", "s", seconds["ours"], seconds["theirs"], 1.1),
-        table.unmeasured(f"{what} as many images, GPU", "s", "<= 1.1 times", "a GPU"),
-    ]
+    return [table.shown("mdpr: attention pooled map by map beside in one", "s", seconds["ours"], seconds["theirs"])]
+
+
+def pooled_in_one(pool: AttentionPool, maps: torch.Tensor, attention: torch.Tensor) -> torch.Tensor:
+    """Returns what ``pool`` does, by one convolution for all maps, whose result is weighted instead of its input."""
+    projections = [cast(Projection, layer) for layer in pool.embed]
+    joint = F.conv2d(maps, torch.cat([layer.conv.weight for layer in projections]))
+    parts = zip(projections, joint.chunk(len(projections), 1), attention.split(1, 1), strict=True)
+    return torch.stack([pool.pool(layer.bn(part * weight).relu()) for layer, part, weight in parts])
+
+
+def compilation(given: argparse.Namespace) -> list[Row]:
+    """Returns the rows of what torch.compile gains on this CPU, and what it takes first."""
+    torch.set_num_threads(1)
+    batch, rows = make_batch(given.small), []
+    for name in EXPERIMENTS:
+        method, plain = build(name, given.small), build(name, given.small)
+        with prepared(method, PLAIN.model_copy(update={"compile": True}), CPU, print):
+            ours, theirs = trainer_of(name, method), trainer_of(name, plain)
+            begun = time.perf_counter()
+            ours._step(0, 0, [batch])
+            first = time.perf_counter() - begun
+            seconds = table.interleaved(
+                {"ours": partial(ours._step, 0, 0, [batch]), "theirs": partial(theirs._step, 0, 0, [batch])},
+                repeats=given.repeats,
+                clock=time.thread_time,
+            )
+        what = f"{name}: step of {IMAGES} images, compiled"
+        rows.append(table.shown(what, "images/s", IMAGES / seconds["ours"], IMAGES / seconds["theirs"]))
+        rows.append(table.shown(f"{what}, the first one", "s", first))
+    return rows
 
 
 def recomputation(given: argparse.Namespace) -> list[Row]:
@@ -206,7 +342,14 @@ def bytes_kept(method: Method, batch: Batch) -> int:
 if __name__ == "__main__":
     table.main(
         __doc__,
-        {**{name: partial(steps, name) for name in EXPERIMENTS}, "groups": grouping, "recompute": recomputation},
+        {
+            **{name: partial(steps, name) for name in EXPERIMENTS},
+            "groups": grouping,
+            "recompute": recomputation,
+            "compile": compilation,
+            "pooling": pooling,
+        },
         {"name": "--small", "action": "store_true", "help": "a small network, to see that it runs"},
+        {"name": "--compile", "action": "store_true", "help": "have torch.compile fuse our side on a GPU"},
         {"name": "--repeats", "type": int, "default": 3, "help": "turns of each side"},
     )

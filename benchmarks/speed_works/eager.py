@@ -83,7 +83,8 @@ def smmd_loss(method: SMMD, batch: Batch) -> tuple[Tensor, Any]:
         shown = heat**2 * _divergence(taught, F.softmax(output.logits[place] / heat, dim=0))
         loss = loss + (mimic.contrast * contrast + mimic.weight * shown) / len(labels)
     for prototypes in method.prototypes:
-        classified = F.cross_entropy(method.network.classifier(prototypes), torch.arange(len(prototypes)))
+        identities = torch.arange(len(prototypes), device=prototypes.device)
+        classified = F.cross_entropy(method.network.classifier(prototypes), identities)
         loss = loss + mimic.classify * classified / 2
     persons = labels.unique()
     posteriors = F.softmax(output.logits / heat, dim=1)

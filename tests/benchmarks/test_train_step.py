@@ -4,6 +4,7 @@ import pytest
 import torch
 import train_step
 
+from pipeline.models.attention import AttentionPool
 from pipeline.models.resnet import recompute_blocks
 
 
@@ -40,10 +41,30 @@ def test_recomputed_blocks_keep_less_for_the_backward_pass(name):
     assert train_step.bytes_kept(method, batch) < 0.8 * kept
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="says what needs a GPU")
 def test_four_groups_are_measured_beside_one_of_as_many_images():
-    cost, unmeasured = train_step.grouping(Namespace(small=True, repeats=1))
-    assert min(cost.ours, cost.theirs) > 0
-    assert unmeasured.missing == "a GPU"
+    *costs, in_turn, at_once = train_step.grouping(Namespace(small=True, repeats=1))
+    assert [cost.work.partition(", in ")[2] for cost in costs] == ["turn", "one pass"]
+    assert min(side for cost in costs for side in (cost.ours, cost.theirs)) > 0
+    assert in_turn.missing == at_once.missing == "a GPU"
+
+
+@pytest.mark.parametrize("name", ["mdpr", "mskd", "smmd"])
+def test_the_rows_of_a_gpu_are_measured_on_any_device(name):
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    given = Namespace(small=True, repeats=1, compile=False)
+    mixed, plain, share = train_step.beside_eager(name, given, device)
+    assert mixed.target == ">= 1.5 times"
+    assert plain.target == ">= 2.5 times"
+    assert 0 < share.ours < 1000
+    assert [row.work for row in (mixed, plain, share)] == [row.work for row in train_step.without_gpu(name)]
+
+
+def test_pooling_in_one_is_pooling_map_by_map():
+    pool = AttentionPool(6, 5, attn_num=3).double()
+    maps, attention = torch.randn(2, 6, 4, 3).double(), torch.rand(2, 3, 4, 3).double()
+    torch.testing.assert_close(train_step.pooled_in_one(pool, maps, attention), pool(maps, attention))
+    assert train_step.pooling(Namespace(small=True, repeats=1))[0].ours > 0
 
 
 def test_the_share_of_convolutions_is_that_of_a_profile():

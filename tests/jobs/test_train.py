@@ -14,7 +14,7 @@ from pipeline.tracking.metrics import MetricsWriter
 from pipeline.training import checkpoint
 from pipeline.training.experiment import describe
 from pipeline.training.step import PLAIN
-from tests.jobs.victims import Killed, Mistaken, Recomputed
+from tests.jobs.victims import Killed, Mistaken, Recomputed, Together
 from tests.noise import BASELINE, changed
 
 ROOT = Path(__file__).parents[2]
@@ -85,6 +85,19 @@ def test_one_process_recomputes_what_it_is_asked_to_and_ends_with_the_same_weigh
     assert losses(run.history) == losses(alone.history)
     expected = alone.last.model()
     assert all(torch.equal(value, expected[name]) for name, value in run.last.model().items())
+
+
+def test_one_process_sees_as_many_groups_at_once_as_it_is_asked_to_and_ends_with_the_same_weights(
+    noise, tmp_path, alone
+):
+    with pytest.raises(ValueError, match="images are not two groups"):
+        Run(tmp_path / "in turn", noise, resources(0), method=Together)
+    run = Run(tmp_path / "runs", noise, resources(0, groups_at_once=2), method=Together)
+    for ours, theirs in zip(losses(run.history), losses(alone.history), strict=True):
+        assert ours == pytest.approx(theirs, rel=1e-6)
+    expected = alone.last.model()
+    for name, value in run.last.model().items():
+        torch.testing.assert_close(value, expected[name], rtol=1e-6, atol=1e-9)
 
 
 @pytest.mark.ddp

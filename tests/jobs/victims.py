@@ -108,3 +108,12 @@ class Recomputed(Baseline):
         if kept:
             raise ValueError(f"not recomputed: {', '.join(kept)}")
         return super().forward(batch)
+
+
+class Together(Baseline):
+    """A baseline that must see both its groups in one pass."""
+
+    def run_network(self, batch):
+        if len(batch.images) != 2 * self.batch.identities * self.batch.images:
+            raise ValueError(f"{len(batch.images)} images are not two groups")
+        return super().run_network(batch)
