@@ -20,6 +20,7 @@ from pipeline.jobs.tune import begun_trials, search, trials_at_once
 from pipeline.methods.baseline import Baseline
 from pipeline.tracking.metrics import MetricsWriter
 from pipeline.tracking.runs import StageRun
+from pipeline.training import step
 from pipeline.training.experiment import run
 from pipeline.tuning.plan import make_plan, search_folder
 from pipeline.tuning.space import TuneParams
@@ -32,7 +33,7 @@ FROM_BAD = changed(SEARCH, start={"training": {"learning_rate": DO_NOT_LEARN[0]}
 
 
 def resources(workers):
-    return ResourcesParams(workers=workers, cpus_per_worker=1, retries=0, **dict(PLAIN))
+    return ResourcesParams(workers=workers, cpus_per_worker=1, retries=0, **dict(step.PLAIN))
 
 
 def plan(runs, data, block=FROM_BAD):
@@ -185,7 +186,6 @@ import sys
 from pathlib import Path
 from pipeline.jobs.tune import search
 from pipeline.tracking.runs import StageRun
-from pipeline.training.step import PLAIN
 from tests.jobs.test_tune import LONG, plan, resources
 search(plan(Path(sys.argv[1]), Path(sys.argv[2]), {**LONG, "sampler": sys.argv[3]}), resources(0), StageRun())
 """

@@ -6,7 +6,9 @@ import torch
 
 from pipeline.data.loading import Loader
 from pipeline.training.embed import embed
+from pipeline.training.step import PLAIN, prepared
 from pipeline.training.workers import Workers
+from tests.distributed.test_worker_invariance import baseline
 from tests.training.toy import CPU, Toy, make_data, make_trainer
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")]
@@ -42,3 +44,16 @@ def test_embeddings_are_those_of_the_cpu():
         loader = Loader(images, np.ones(48), np.zeros(48), None, device, torch.float32)
         both.append(embed(embedder.to(device), loader, np.arange(48), batch_size=16, workers=Workers(0, 1)))
     torch.testing.assert_close(both[0], both[1], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("how", [{"groups_at_once": 4}, {"recompute": True}, {"compile": True}])
+def test_a_step_computes_the_same_in_every_way(how):
+    def train(step):
+        method = baseline().to(GPU)
+        trainer = make_trainer(
+            method=method, epochs=1, precision="float32", device=GPU, groups_at_once=step.groups_at_once
+        )
+        with prepared(method, step, GPU, print):
+            return trainer.run()[0]["loss"]
+
+    assert train(PLAIN.model_copy(update=how)) == pytest.approx(train(PLAIN), rel=1e-3)
