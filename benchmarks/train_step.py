@@ -18,6 +18,7 @@ import argparse
 import copy
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from typing import Any, cast
 
@@ -242,7 +243,10 @@ def groups_beside_one(
         "one": partial(trainer_of("mskd", one, **ways)._step, 0, 0, [large]),
     }
     timed = {name: lambda step=step: finished(device, step()) for name, step in sides.items()}
-    seconds = table.interleaved(timed, repeats=given.repeats, clock=clock)
+    with ExitStack() as laid_out:
+        for method in (one, turns, once):
+            laid_out.enter_context(prepared(method, PLAIN, device, print))
+        seconds = table.interleaved(timed, repeats=given.repeats, clock=clock)
     what = f"mskd: four groups of {images} beside one as large, {where}"
     return [
         table.at_most(f"{what}, in turn", "s", seconds["turns"], seconds["one"], 1.1),
