@@ -20,8 +20,8 @@ import numpy as np
 import torch
 
 from pipeline.evaluation.counting import Distances, Nearer, count_nearer
-from pipeline.evaluation.given import count_nearer_given
 from pipeline.evaluation.labels import SAME_CAMERA_REMOVED, CameraRule, Labels
+from pipeline.evaluation.precomputed import count_nearer_precomputed
 from pipeline.neighbors.space import Space
 
 CMC_RANKS = (1, 5, 10, 20)
@@ -147,7 +147,7 @@ def rank_distances(
             f"distances: expected [{labels.num_queries}, {labels.num_gallery}], queries and gallery images, got "
             f"{list(distances.shape)}"
         )
-    counts = count_nearer_given(labels, distances, with_identities=with_identities)
+    counts = count_nearer_precomputed(labels, distances, with_identities=with_identities)
     return _collect(labels, counts, average_precision)
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pipeline.neighbors.halving_tree import pair_sums
+from pipeline.neighbors.pairwise_summation import pair_sums
 from pipeline.neighbors.threads import over_rows
 
 METRICS = ("cosine", "squared_euclidean")
@@ -28,8 +28,8 @@ FAR_FROM_ONE = 40  # the power of two of a length that leaves float32 products w
 class Space:
     """Both sides of a comparison, and the distances between them.
 
-    Cosine: ``1 - S_qg / sqrt(S_qq S_gg)``, clipped to [0, 2], with S the halving-tree sums of the float64 products,
-    which are exact; so the distance of duplicates is 0, and of opposite rows 2. Squared Euclidean: the halving-tree sum
+    Cosine: ``1 - S_qg / sqrt(S_qq S_gg)``, clipped to [0, 2], with S the pairwise sums of the float64 products,
+    which are exact; so the distance of duplicates is 0, and of opposite rows 2. Squared Euclidean: the pairwise sum
     of ``(q - g)^2`` in float64. Both are symmetric in every bit.
 
     Attributes:

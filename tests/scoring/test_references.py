@@ -7,7 +7,7 @@ import torch
 from pipeline.config import parse
 from pipeline.data.loading import Loader
 from pipeline.data.store import ImageStore
-from pipeline.evaluation import references as formulas
+from pipeline.evaluation import trivial_baselines
 from pipeline.evaluation.protocols import MARKET
 from pipeline.evaluation.stamp import METRICS, check_equal_protocols, read_result
 from pipeline.methods.baseline import Baseline
@@ -67,7 +67,7 @@ def test_chance_is_a_mean_of_trials_and_says_how_far_they_lie_apart(store, tmp_p
 
 def test_pixels_are_those_of_the_test_images(store, tmp_path):
     rows = scoring.test_rows(store)
-    features = formulas.raw_pixels(np.asarray(store.images[rows]), height=16, width=8)
+    features = trivial_baselines.raw_pixels(np.asarray(store.images[rows]), height=16, width=8)
     *_, pixels = trivial(store, PARAMS, EVALUATION_PARAMS, tmp_path)
     table = store.table.iloc[rows]
     assert pixels.metrics == compare(features, table, MARKET, EVALUATION_PARAMS).metrics

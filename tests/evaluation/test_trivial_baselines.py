@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from pipeline.evaluation.ranking import rank_embeddings
-from pipeline.evaluation.references import chance, colour_stripes, raw_pixels
+from pipeline.evaluation.trivial_baselines import chance, colour_stripes, raw_pixels
 
 
 def images(count=300, height=12, width=8, seed=0):

@@ -21,7 +21,7 @@ COLUMNS_AT_ONCE = 4096  # half of the fastest cache in float32
 EDGES_AT_ONCE = 4
 
 
-def count_nearer_given(labels: Labels, distances: np.ndarray, *, with_identities: bool) -> Iterator[Nearer]:
+def count_nearer_precomputed(labels: Labels, distances: np.ndarray, *, with_identities: bool) -> Iterator[Nearer]:
     """Yields the counts of all queries by ``distances`` [Q, G], float32 or float64, C-contiguous, as they stand.
 
     Raises:

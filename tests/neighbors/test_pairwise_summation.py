@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.neighbors import halving_tree
-from pipeline.neighbors.halving_tree import pair_sums, pair_sums_by_torch
+from pipeline.neighbors import pairwise_summation
+from pipeline.neighbors.pairwise_summation import pair_sums, pair_sums_by_torch
 
 
 def embeddings(seed: int, rows: int, columns: int) -> torch.Tensor:
@@ -21,7 +21,7 @@ def tree_of(terms: list[float]) -> float:
 
 
 @pytest.mark.parametrize("columns", [1, 2, 3, 7, 8, 9, 65])
-def test_sums_follow_the_halving_tree(columns):
+def test_sums_follow_the_tree_of_halves(columns):
     query, gallery = embeddings(2, 4, columns), embeddings(3, 4, columns)
     everyone = np.arange(4)
     pairs = [(q.double().numpy(), g.double().numpy()) for q, g in zip(query, gallery, strict=True)]
@@ -35,7 +35,7 @@ def test_sums_follow_the_halving_tree(columns):
 @pytest.mark.parametrize("columns", [1, 2, 3, 100, 130])
 @pytest.mark.parametrize("is_difference", [False, True])
 def test_torch_sums_pairs_to_the_same_bits(columns, is_difference, monkeypatch):
-    monkeypatch.setattr(halving_tree, "NUMBERS_AT_ONCE", 1000)  # several pieces
+    monkeypatch.setattr(pairwise_summation, "NUMBERS_AT_ONCE", 1000)  # several pieces
     query, gallery = embeddings(4, 9, columns), embeddings(5, 9, columns)
     rows, other = np.random.default_rng(6).integers(0, 9, (2, 50))
     compiled = pair_sums(query, gallery, rows, other, is_difference)

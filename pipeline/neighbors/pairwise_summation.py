@@ -1,7 +1,7 @@
-"""Sums over the columns of pairs of rows, in one order of summation everywhere: the halving tree.
+"""Pairwise summation over the columns of two rows, in one order everywhere, so that sums are equal in every bit.
 
 The terms of the D columns, padded with zeros to a power of two, are added second half to first half until one number is
-left. Additions of halves are independent of each other, so the tree is as quick as any order, and numba on the CPU and
+left. Additions of halves are independent of each other, so this is as quick as any order, and numba on the CPU and
 torch on any device give the same bits.
 """
 
@@ -18,7 +18,7 @@ NUMBERS_AT_ONCE = 1 << 22  # of float64 terms held by torch
 
 
 def pair_sums(query: Tensor, gallery: Tensor, rows: np.ndarray, columns: np.ndarray, is_difference: bool) -> np.ndarray:
-    """Returns the halving-tree sum, float64 ``[P]``, of the products, or squared differences, of each pair of rows.
+    """Returns the pairwise sum, float64 ``[P]``, of the products, or squared differences, of each pair of rows.
 
     Args:
         query, gallery: float32 ``[Q, D]`` and ``[G, D]``, on one device.

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from pipeline.evaluation.given import COLUMNS_AT_ONCE, EDGES_AT_ONCE, count_nearer_given
 from pipeline.evaluation.labels import CameraRule, Labels
+from pipeline.evaluation.precomputed import COLUMNS_AT_ONCE, EDGES_AT_ONCE, count_nearer_precomputed
 
 RULE = CameraRule("", removes_same_camera=True, unseen=((1, 2), (3, 1)))
 NUM_QUERY, NUM_GALLERY = 12, 2 * COLUMNS_AT_ONCE + 11
@@ -34,7 +34,7 @@ def hidden_from(camera, gallery_cameras):
 @pytest.mark.parametrize("values", [3, 1000, 10**7])
 def test_counts_are_those_of_looking_at_every_image(sides, kind, values):
     distances = some_distances(kind, values)
-    (found,) = count_nearer_given(Labels(*sides, RULE), distances, with_identities=True)
+    (found,) = count_nearer_precomputed(Labels(*sides, RULE), distances, with_identities=True)
     query_ids, gallery_ids, query_cameras, gallery_cameras = sides
     assert len({count // EDGES_AT_ONCE for count in found.num_matches}) > 1
     for query, (identity, camera, row) in enumerate(zip(query_ids, query_cameras, distances, strict=True)):
@@ -52,11 +52,11 @@ def test_counts_are_those_of_looking_at_every_image(sides, kind, values):
 def test_what_a_query_does_not_see_counts_at_no_distance(sides):
     distances = np.zeros((NUM_QUERY, NUM_GALLERY), np.float32)
     labels = Labels(*sides, RULE)
-    (near,) = count_nearer_given(labels, distances, with_identities=False)
+    (near,) = count_nearer_precomputed(labels, distances, with_identities=False)
     for query, camera in enumerate(sides[2]):
         distances[query, hidden_from(camera, sides[3])] = np.finfo(np.float32).max
     distances[distances == 0] = np.finfo(np.float32).max
-    (far,) = count_nearer_given(labels, distances, with_identities=False)
+    (far,) = count_nearer_precomputed(labels, distances, with_identities=False)
     np.testing.assert_array_equal(near.images, far.images)
     assert near.images[:, 0].max() == labels.num_wrong[near.num_matches > 0].max()
 
@@ -67,11 +67,11 @@ def test_broken_rows_are_named_wherever_they_break_and_without_a_match_too(sides
     distances = some_distances(np.float32, 1000)
     distances[[0, 7], column] = value
     with pytest.raises(ValueError, match=r"2 distance rows, the first are \[0, 7\]"):
-        list(count_nearer_given(Labels(*sides, RULE), distances, with_identities=True))
+        list(count_nearer_precomputed(Labels(*sides, RULE), distances, with_identities=True))
 
 
 def test_a_match_that_is_not_finite_breaks_its_row(sides):
     distances = some_distances(np.float32, 1000)
     distances[11, np.flatnonzero(sides[1] == 12)] = np.nan
     with pytest.raises(ValueError, match=r"1 distance rows, the first are \[11\]"):
-        list(count_nearer_given(Labels(*sides, RULE), distances, with_identities=False))
+        list(count_nearer_precomputed(Labels(*sides, RULE), distances, with_identities=False))
