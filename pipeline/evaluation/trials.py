@@ -10,12 +10,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor
 
 from pipeline.evaluation.counting import Distances
-from pipeline.evaluation.protocols import Search, Trial, trials_of
+from pipeline.evaluation.protocols import Search, Table, Trial, trials_of
 from pipeline.evaluation.ranking import Ranking, array, make_space, rank_space
 from pipeline.neighbors.space import Space
 
@@ -25,12 +24,12 @@ NUMBERS_KEPT = 1 << 26  # of rough distances that trials share: 256 MiB
 
 def rank_trials(
     features: Any,
-    table: pd.DataFrame,
+    table: Table,
     search: Search,
     *,
     distance: str,
     average_precision: str,
-    draws: pd.DataFrame | None = None,
+    draws: Table | None = None,
     block_size: int = 2048,
     device: str | torch.device = "cpu",
 ) -> list[Ranking]:
@@ -38,8 +37,8 @@ def rank_trials(
 
     ``draws`` as in ``trials_of``.
     """
-    if len(features) != len(table):
-        raise ValueError(f"expected features of the {len(table)} rows of the table, got {list(features.shape)}")
+    if len(features) != (num_rows := len(table["path"])):
+        raise ValueError(f"expected features of the {num_rows} rows of the table, got {list(features.shape)}")
     trials = list(trials_of(search, table, draws))
     return [
         rank_space(

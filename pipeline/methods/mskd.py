@@ -11,7 +11,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from pipeline.clustering.pseudo_labels import ClusteringParams, find_clusters, read_labels
+from pipeline.clustering.pseudo_labels import find_clusters
 from pipeline.clustering.quality import measure_quality
 from pipeline.config import Record
 from pipeline.data.cluster_sampler import cluster_batches, cluster_report
@@ -23,8 +23,25 @@ from pipeline.models.embedder import Embedder
 from pipeline.models.mskd import MSKDNetwork, Stripes, split_views
 from pipeline.models.mskd_names import mskd_from_authors
 from pipeline.models.resnet import BackboneParams, ResNet
+from pipeline.training.cluster_labels import read_labels
 from pipeline.training.method import EmbedAll, Method, MethodParams, StepOutput
 from pipeline.training.workers import Workers
+
+
+class ClusteringParams(Record):
+    """How embeddings become clusters.
+
+    ``center_cameras`` takes each camera's mean from its embeddings first. The Jaccard distance has ``k1`` and ``k2``
+    neighbours; that of each local view weighs ``local_weight``, the global one's the rest. DBSCAN joins images within
+    ``eps`` of one that has ``min_samples`` so near, itself among them.
+    """
+
+    center_cameras: bool
+    local_weight: Annotated[float, Field(ge=0)]
+    k1: Annotated[int, Field(ge=1)]
+    k2: Annotated[int, Field(ge=1)]
+    eps: Annotated[float, Field(gt=0)]
+    min_samples: Annotated[int, Field(ge=1)]
 
 
 class FirstPassParams(Record):

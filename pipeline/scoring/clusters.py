@@ -11,13 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pipeline.clustering.pseudo_labels import write_labels
 from pipeline.config import Record, parse
 from pipeline.data.loading import Loader
 from pipeline.data.store import ImageStore
 from pipeline.models import weights
 from pipeline.models.embedder import Embedder
 from pipeline.training.checkpoint import open_checkpoint
+from pipeline.training.cluster_labels import write_labels
 from pipeline.training.embed import embed
 from pipeline.training.experiment import ExperimentParams, build_method, start_file, training_labels
 from pipeline.training.loop import shown_labels

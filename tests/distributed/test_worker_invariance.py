@@ -12,11 +12,10 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as spawn
 
-from pipeline.clustering.pseudo_labels import ClusteringParams
 from pipeline.data.samplers import BatchParams
 from pipeline.methods.baseline import Baseline, BaselineParams
 from pipeline.methods.mdpr import MDPR, MDPRParams
-from pipeline.methods.mskd import MSKD, FirstPassParams, MSKDParams, StudentParams
+from pipeline.methods.mskd import MSKD, ClusteringParams, FirstPassParams, MSKDParams, StudentParams
 from pipeline.methods.smmd import SMMD, MutualParams, PrototypeParams, SelfMimicParams, SMMDParams
 from pipeline.models.resnet import BackboneParams
 from pipeline.training.workers import Workers

@@ -182,6 +182,19 @@ def test_official_galleries_are_the_first_of_the_makers_permutations(shots):
         assert set(table["path"].iloc[trial.gallery]) == set(drawn) & set(indoor)
 
 
+@pytest.mark.parametrize("draws", ["seeded", "official"])
+def test_a_dict_of_lists_is_a_table_too(draws):
+    rng = np.random.default_rng(5)
+    table = sysu_table(rng)
+    makers = official_draws(table, 2, rng)
+    search = sysu_mm01("all-search", shots=1, draws=draws, trials=2)
+    expected = trials_of(search, table, makers)
+    for one, other in zip(trials_of(search, table.to_dict("list"), makers.to_dict("list")), expected, strict=True):
+        np.testing.assert_array_equal(one.query, other.query)
+        np.testing.assert_array_equal(one.gallery, other.gallery)
+        np.testing.assert_array_equal(one.labels.num_matches, other.labels.num_matches)
+
+
 def test_missing_official_galleries_are_an_error():
     rng = np.random.default_rng(3)
     table = sysu_table(rng)

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.clustering.pseudo_labels import write_labels
 from pipeline.data.loading import Batch
 from pipeline.data.store import ImageStore
 from pipeline.data.table import fingerprint, write
 from pipeline.losses.cluster_memory import centroids
 from pipeline.methods.mskd import MSKD, MSKDParams
 from pipeline.training import checkpoint
+from pipeline.training.cluster_labels import write_labels
 from pipeline.training.experiment import describe, run
 from pipeline.training.groups import batch_statistics_of
 from pipeline.training.workers import Workers
