@@ -73,8 +73,8 @@ def measure(size: int, k: int) -> Cost:
         found = search_piece((file, None), k, "cosine", Piece((slice(0, size),)), "cpu")
         searched = time.process_time()
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-        before = np.full_like(found.rows, -1), np.full_like(found.distances, np.inf)
-        merge(np.hstack([before[0], found.rows]), np.hstack([before[1], found.distances]), k)
+        before = np.full_like(found.rows, -1), np.full_like(found.compared, np.inf)
+        merge(np.hstack([before[0], found.rows]), np.hstack([before[1], found.compared]), k)
         return Cost(searched - begun, time.process_time() - searched, peak)
 
 

@@ -14,7 +14,7 @@ from kernel_works.references import product, rank_by_sorting
 from pipeline.clustering.dbscan import dbscan
 from pipeline.evaluation.labels import ALL_SEEN, SAME_CAMERA_REMOVED, CameraRule, Labels
 from pipeline.evaluation.protocols import SYSU_RULE
-from pipeline.evaluation.ranking import rank_distances, rank_embeddings, rank_space
+from pipeline.evaluation.ranking import rank_by, rank_distances, rank_embeddings
 from pipeline.evaluation.reranking import rerank
 from pipeline.neighbors.jaccard import jaccard_distance
 from pipeline.neighbors.nearest import find_nearest
@@ -51,7 +51,7 @@ def from_features(device: str, *, queries: int, gallery: int, identities: int, i
     on_device = torch.from_numpy(rows).to(device)
 
     def ours() -> None:
-        rank_embeddings(rows[:queries], rows[queries:], **labels, distance="cosine", device=device)
+        rank_embeddings(rows[:queries], rows[queries:], **labels, metric="cosine", device=device)
 
     return Pair(ours, lambda: product(on_device[:queries], on_device[queries:]))
 
@@ -63,7 +63,7 @@ def reranking(device: str, *, queries: int, gallery: int, identities: int, is_be
     def ours() -> None:
         reranked = rerank(rows[:queries], rows[queries:], **RERANKING, device=device)
         checked = Labels(**labels, rule=SAME_CAMERA_REMOVED)
-        rank_space(reranked, checked, average_precision="standard", with_identities=False)
+        rank_by(reranked, checked, average_precision="standard", with_identities=False)
 
     def search() -> None:
         find_nearest(rows, RERANKING["k1"] + 1, metric="cosine", farthest=True, device=device)

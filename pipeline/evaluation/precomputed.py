@@ -14,6 +14,7 @@ import numpy as np
 from pipeline.evaluation.counting import Nearer
 from pipeline.evaluation.labels import Labels
 from pipeline.evaluation.thresholds import first_not_below
+from pipeline.neighbors.arrays import NOT_FINITE, refuse_rows
 from pipeline.neighbors.threads import over_rows
 
 QUERIES_AT_ONCE = 2048
@@ -40,8 +41,7 @@ def count_nearer_precomputed(labels: Labels, distances: np.ndarray, *, with_iden
         )
         identities = seen.sum(axis=1, dtype=np.int64) if with_identities else None
         yield Nearer(queries, images, num_matches, identities)
-    if broken := np.flatnonzero(is_broken).tolist():
-        raise ValueError(f"NaN or infinity in {len(broken)} distance rows, the first are {broken[:10]}")
+    refuse_rows(is_broken, "distances", NOT_FINITE)
 
 
 @numba.njit(cache=True, nogil=True)

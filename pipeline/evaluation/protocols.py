@@ -176,8 +176,8 @@ def trials_of(search: Search, table: Table, draws: Table | None = None) -> Itera
     for side, rows in ((search.query, query), (search.gallery, candidates)):
         if not len(rows):
             raise ValueError(f"{search.name}: the table has no test images of {side}")
-    persons, cameras, paths = np.asarray(table["person_id"]), np.asarray(table["camera_id"]), _text(table["path"])
-    for gallery in _galleries(search, candidates, persons[candidates], cameras[candidates], paths[candidates], draws):
+    persons, cameras = np.asarray(table["person_id"]), np.asarray(table["camera_id"])
+    for gallery in _galleries(search, table, candidates, draws):
         own_rows = np.full(len(persons), -1)
         own_rows[gallery] = np.arange(len(gallery))
         sides = persons[query], persons[gallery], cameras[query], cameras[gallery]
@@ -194,19 +194,17 @@ def _text(column: Any) -> np.ndarray:
     return np.asarray(column).astype(str)  # compared by sorting; Python's own strings would be by pairs
 
 
-def _galleries(
-    search: Search, rows: np.ndarray, persons: np.ndarray, cameras: np.ndarray, paths: np.ndarray, draws: Table | None
-) -> Iterator[np.ndarray]:
-    """Yields the rows of each gallery, drawn from ``rows`` of the table, with who is on them, by which camera."""
-    _, groups = np.unique(persons, return_inverse=True)
-    seen_by, views = np.unique(cameras, return_inverse=True)
-    groups = groups * len(seen_by) + views
+def _galleries(search: Search, table: Table, rows: np.ndarray, draws: Table | None) -> Iterator[np.ndarray]:
+    """Yields the rows of each gallery, drawn from ``rows`` of the table."""
+    if search.draws == "fixed":
+        yield rows
+        return
+    _, persons = np.unique(np.asarray(table["person_id"])[rows], return_inverse=True)
+    names, cameras = np.unique(np.asarray(table["camera_id"])[rows], return_inverse=True)
+    groups, paths = persons * len(names) + cameras, _text(table["path"])[rows]
     match search.draws:
-        case "fixed":
-            yield rows
         case "seeded":
-            _, places = np.unique(paths, return_inverse=True)
-            order = np.lexsort((places, groups))
+            order = np.lexsort((np.unique(paths, return_inverse=True)[1], groups))
             starts = np.flatnonzero(np.diff(groups[order])) + 1
             grouped = [group.tolist() for group in np.split(rows[order], starts)]
             for seed in range(search.trials):

@@ -1,6 +1,6 @@
 """``python -m pipeline.jobs.neighbors --embeddings FILE.npy --k 20 --out FOLDER``: exact neighbours, by all workers.
 
-Writes ``rows.npy`` and ``distances.npy``: those of ``pipeline.neighbors.nearest``, in every bit. Runs on the cluster of
+Writes ``rows.npy`` and ``distances.npy``: those of ``find_nearest``, in every bit. Runs on the cluster of
 ``RAY_ADDRESS``, whose nodes all see the file at its path, or on the cores of this machine.
 """
 
@@ -46,7 +46,7 @@ def find_nearest_over_ray(
         features: a .npy file of float32 ``[N, D]``, at the same path on all nodes.
         k: from 1 to the number of gallery rows.
         gallery: as ``features``; None compares ``features`` with itself, at about half the cost.
-        metric: ``cosine`` or ``squared_euclidean``.
+        metric: ``cosine`` or ``euclidean``.
         rows_at_once: rows of a task, those of both sides together. More make the whole cheaper, see
             ``pipeline.jobs.blocks``.
         progress: called with the numbers of tasks done and of all tasks.
@@ -61,15 +61,15 @@ def find_nearest_over_ray(
     if not 1 <= k <= num_columns:
         raise ValueError(f"k: expected 1 to {num_columns}, the number of gallery rows, got {k}")
     pieces = pieces_between(num_rows, num_columns, rows_at_once) if gallery else pieces_within(num_rows, rows_at_once)
-    rows, distances = np.full((num_rows, k), -1, dtype=np.int32), np.full((num_rows, k), np.inf)
-    for done, (piece, found) in enumerate(_results(files, k, metric, pieces), start=1):
+    rows, compared = np.full((num_rows, k), -1, dtype=np.int32), np.full((num_rows, k), np.inf)
+    for done, (piece, near) in enumerate(_results(files, k, metric, pieces), start=1):
         places = indices(piece.rows)
-        rows[places], distances[places] = merge(
-            np.hstack([rows[places], found.rows]), np.hstack([distances[places], found.distances]), k
+        rows[places], compared[places] = merge(
+            np.hstack([rows[places], near.rows]), np.hstack([compared[places], near.compared]), k
         )
         if progress:
             progress(done, len(pieces))
-    return Neighbors(rows, distances)
+    return Neighbors(rows, compared, metric)
 
 
 def merge(rows: np.ndarray, distances: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -102,7 +102,7 @@ def search_piece(files: tuple[Path, Path | None], k: int, metric: str, piece: Pi
     except ValueError as error:
         shown = ", ".join(f"{block.start} to {block.stop - 1}" for block in piece.rows)
         raise ValueError(f"{files[0]}, rows {shown}, counted from 0 among themselves: {error}") from None
-    return Neighbors(numbers[found.rows], found.distances)
+    return Neighbors(numbers[found.rows], found.compared, metric)
 
 
 def _results(

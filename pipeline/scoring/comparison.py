@@ -16,7 +16,7 @@ from pipeline.evaluation.counting import Distances
 from pipeline.evaluation.postprocessing import unit_rows, whiten
 from pipeline.evaluation.protocols import MARKET, NO_CAMERAS, Search, Trial, llcm, regdb, sysu_mm01, trials_of
 from pipeline.evaluation.query_expansion import expand_queries
-from pipeline.evaluation.ranking import AVERAGE_PRECISIONS, METRICS, Ranking, make_space, rank_space
+from pipeline.evaluation.ranking import AVERAGE_PRECISIONS, Ranking, make_space, rank_by
 from pipeline.evaluation.reranking import rerank
 from pipeline.evaluation.stamp import Reranking
 from pipeline.evaluation.trials import distances_of, mean_metrics
@@ -179,7 +179,7 @@ def compare(
         total = len(trial.query) * len(trial.gallery)
         ranked, verified = (_Watched(distances, total, Said(what)) for what in ("ranking", "verification"))
         rankings.append(
-            rank_space(
+            rank_by(
                 ranked,
                 trial.labels,
                 average_precision=params.average_precision,
@@ -215,7 +215,7 @@ def _distances(
         query,
         gallery,
         **params.reranking.model_dump(),
-        metric=METRICS[params.distance],
+        metric=params.distance,
         device=device,
         progress=Said("neighbours for re-ranking"),
     )
@@ -246,7 +246,7 @@ class _Watched:
     """Distances that say how many of ``total`` have been looked at."""
 
     def __init__(self, distances: Distances, total: int, say: Callable[[int, int], None]) -> None:
-        self.margin, self.exact = distances.margin, distances.exact
+        self.margin, self.shape, self.exact = distances.margin, distances.shape, distances.exact
         self._rough, self._total, self._say, self._done = distances.rough, total, say, 0
 
     def rough(self, rows: slice, columns: slice) -> Tensor:

@@ -67,7 +67,7 @@ IS_QUERY = np.arange(60) >= 40
 
 
 def measure(features):
-    return rank_embeddings(features[IS_QUERY], features[~IS_QUERY], distance="cosine", **labels()).metrics()
+    return rank_embeddings(features[IS_QUERY], features[~IS_QUERY], metric="cosine", **labels()).metrics()
 
 
 def test_chance_is_the_same_for_the_same_seed():

@@ -24,7 +24,7 @@ def write_scores(folder, store, name, *, noise):
     directions = generator.normal(size=(20, 8))
     embeddings = directions[table["person_id"]] + noise * generator.normal(size=(len(table), 8))
     embeddings = embeddings.astype(np.float32)
-    rankings = rank_trials(embeddings, table, MARKET, distance="cosine", average_precision="standard")
+    rankings = rank_trials(embeddings, table, MARKET, metric="cosine", average_precision="standard")
     meta = store.meta
     protocol = market_protocol(
         data=meta["name"], fingerprint=meta["fingerprint"], counts=meta["counts"], is_generated=True

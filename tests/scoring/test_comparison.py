@@ -76,13 +76,13 @@ def metrics_of(case, **changes):
 def test_the_plain_protocol_is_that_of_market(case):
     query, gallery, labels = sides(case)
     found = compare(*case, MARKET, params())
-    assert metrics_of(case) == rank_embeddings(query, gallery, distance="cosine", **labels).metrics()
+    assert metrics_of(case) == rank_embeddings(query, gallery, metric="cosine", **labels).metrics()
     assert found.rankings[0].metrics()["mAP"] == found.metrics["mAP"]
 
 
 def test_true_positive_rates_stand_beside_the_metrics(case):
     query, gallery, labels = sides(case)
-    expected = verify_embeddings(query, gallery, **labels, distance="cosine", false_positive_rates=(1e-4, 1e-3, 1e-2))
+    expected = verify_embeddings(query, gallery, **labels, metric="cosine", false_positive_rates=(1e-4, 1e-3, 1e-2))
     found = compare(*case, MARKET, params()).metrics
     assert [found[f"tpr_at_fpr_{name}"] for name in ("1e-4", "1e-3", "1e-2")] == list(expected.values())
 
@@ -106,7 +106,7 @@ def test_reranking_ranks_by_the_final_distances(case):
 def test_queries_are_expanded_before_they_are_compared(case):
     query, gallery, labels = sides(case)
     expanded = expand_queries(query, gallery, **EXPANSION)
-    expected = rank_embeddings(expanded, gallery, distance="cosine", **labels).metrics()
+    expected = rank_embeddings(expanded, gallery, metric="cosine", **labels).metrics()
     assert metrics_of(case, query_expansion=EXPANSION) == expected
 
 
