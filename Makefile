@@ -32,7 +32,7 @@ FIND_PYTHON = for python in $(PYTHON) python3.11 python3 python3.12 python3.13; 
 		exit 1; \
 	fi; \
 	[ -x $(BIN)/python ] || $$python -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[pipeline,dev]'
 	@# An unpacked source archive has no .git; DVC refuses to work there unless told so.
 	@[ -e .git ] || $(BIN)/dvc config --local core.no_scm true
 	@touch $@
