@@ -103,7 +103,7 @@ def test_the_three_packages_work_with_what_the_wheel_asks_for_and_nothing_else(w
     assert there.pop("missing") == list(REST)
     assert there == here
     assert there["ranked"]["mAP"] < there["reranked"]["mAP"] == 1
-    assert len(set(there["clusters"])) == 8
+    assert max(there["clusters"]) > 1
 
 
 @pytest.mark.slow
@@ -112,6 +112,6 @@ def test_pip_installs_the_wheel_into_an_empty_environment(wheel, tmp_path):
     venv.create(tmp_path / "venv", with_pip=True, symlinks=True)
     python = tmp_path / "venv" / "bin" / "python"
     subprocess.run([python, "-m", "pip", "install", "--quiet", wheel], check=True, timeout=3600)
-    installed = use(python, "-I")
-    assert installed.pop("missing") == list(REST)
-    assert len(set(installed["clusters"])) == 8
+    here, there = use(sys.executable), use(python, "-I")
+    assert there.pop("missing") == list(REST)
+    assert there == {name: value for name, value in here.items() if name != "missing"}

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.neighbors.arrays import as_finite_features, refuse_rows
+from pipeline.neighbors.arrays import as_finite_features, check_columns, refuse_rows
 
 ROWS_AT_ONCE = 4096  # of features held in float64
 NO_VARIANCE = 1e-10  # of the first component's: what float32 features can't hold
@@ -47,11 +47,7 @@ def whiten(features: Any, *, fitted_on: Any, components: int) -> np.ndarray:
             more components than they vary in.
     """
     features, fitted_on = as_finite_features("features", features), as_finite_features("fitted_on", fitted_on)
-    if features.shape[1] != fitted_on.shape[1]:
-        raise ValueError(
-            f"fitted_on: expected {features.shape[1]} columns, as features has, got {fitted_on.shape[1]}: "
-            "embed both by one network"
-        )
+    check_columns("features", features, "fitted_on", fitted_on)
     most = min(len(fitted_on) - 1, fitted_on.shape[1])
     if not 1 <= components <= most:
         raise ValueError(

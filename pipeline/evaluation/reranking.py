@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from pipeline.evaluation.ranking import COLUMNS_AT_ONCE
-from pipeline.neighbors.arrays import as_features
+from pipeline.neighbors.arrays import as_features, check_columns
 from pipeline.neighbors.jaccard import jaccard_rows
 from pipeline.neighbors.nearest import nearest_in
 from pipeline.neighbors.reciprocal import encode_reciprocal, expand_encoding, named_convention
@@ -144,13 +144,9 @@ def rerank(
         raise ValueError(f"convention: expected one of {', '.join(CONVENTIONS)}, got {convention!r}")
     if not 0 <= weight <= 1:
         raise ValueError(f"weight of the features' distance: expected 0 to 1, got {weight}")
-    sides = as_features("query", query).to(device), as_features("gallery", gallery).to(device)
-    if sides[0].shape[1] != sides[1].shape[1]:
-        raise ValueError(
-            f"gallery: expected {sides[0].shape[1]} columns, as query has, got {sides[1].shape[1]}: embed both by one "
-            "network"
-        )
-    num_queries, everyone = len(sides[0]), torch.cat(sides)
+    query, gallery = as_features("query", query), as_features("gallery", gallery)
+    check_columns("query", query, "gallery", gallery)
+    num_queries, everyone = len(query), torch.cat([query.to(device), gallery.to(device)])
     for name, value, most in (("k1", k1, len(everyone) - 1), ("k2", k2, len(everyone))):
         if not 1 <= value <= most:
             raise ValueError(f"{name}: expected 1 to {most} for {len(everyone)} images in all, got {value}")

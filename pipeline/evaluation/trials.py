@@ -40,7 +40,7 @@ def rank_trials(
     """
     features = as_features("features", features).cpu()
     if len(features) != (num_rows := len(table["split"])):
-        raise ValueError(f"expected features of the {num_rows} rows of the table, got {list(features.shape)}")
+        raise ValueError(f"features: expected those of the {num_rows} rows of the table, got {list(features.shape)}")
     trials = list(trials_of(search, table, draws))
     return [
         rank_by(

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from pipeline.evaluation.trials import COUNTED
+from pipeline.neighbors.arrays import as_images
 
 IMAGES_AT_ONCE = 256
 
 
 def chance(
-    measure: Callable[[np.ndarray], dict[str, float]], is_query: np.ndarray, *, columns: int, trials: int, seed: int
+    measure: Callable[[np.ndarray], dict[str, float]], is_query: Any, *, columns: int, trials: int, seed: int
 ) -> dict[str, float]:
     """Returns the mean metrics of ``trials`` rankings by random embeddings with ``columns`` numbers, and mAP_std.
 
     ``measure`` returns the metrics by embeddings [N, columns], of which ``is_query`` [N] tells the queries.
     """
-    generator = np.random.default_rng(seed)
+    generator, is_query = np.random.default_rng(seed), np.asarray(is_query, dtype=bool)
     runs = []
     for _ in range(trials):
         features = np.empty((len(is_query), columns))
@@ -30,13 +32,14 @@ def chance(
     return {**means, **counts, "mAP_std": float(np.std([run["mAP"] for run in runs]))}
 
 
-def colour_stripes(images: np.ndarray, *, stripes: int, bins: int) -> np.ndarray:
+def colour_stripes(images: Any, *, stripes: int, bins: int) -> np.ndarray:
     """Returns the colour histograms of horizontal stripes, float32 [N, stripes * bins^3].
 
     Each histogram counts red, green and blue together in ``bins`` steps each; square roots are taken, so that the
     cosine of two features is the mean Bhattacharyya coefficient of their stripes.
     """
-    num_images, height = _checked(images).shape[:2]
+    images = as_images("images", images)
+    num_images, height = images.shape[:2]
     if not 1 <= stripes <= height:
         raise ValueError(f"colour_stripes: {stripes} stripes do not fit into {height} pixels")
     if not 1 <= bins <= 256:
@@ -53,12 +56,13 @@ def colour_stripes(images: np.ndarray, *, stripes: int, bins: int) -> np.ndarray
     return features
 
 
-def raw_pixels(images: np.ndarray, *, height: int, width: int) -> np.ndarray:
+def raw_pixels(images: Any, *, height: int, width: int) -> np.ndarray:
     """Returns the pixels averaged down to ``height`` x ``width``, float32 [N, height * width * 3] in [0, 1].
 
     The image's height and width must be multiples of them.
     """
-    num_images, full_height, full_width = _checked(images).shape[:3]
+    images = as_images("images", images)
+    num_images, full_height, full_width = images.shape[:3]
     if full_height % height or full_width % width:
         raise ValueError(
             f"raw_pixels: images of {full_height}x{full_width} can't be averaged to {height}x{width}: "
@@ -70,9 +74,3 @@ def raw_pixels(images: np.ndarray, *, height: int, width: int) -> np.ndarray:
         cells = block.reshape(len(block), height, full_height // height, width, full_width // width, 3)
         features[start : start + IMAGES_AT_ONCE] = (cells.mean(axis=(2, 4)) / 255).reshape(len(block), -1)
     return features
-
-
-def _checked(images: np.ndarray) -> np.ndarray:
-    if images.ndim != 4 or images.shape[3] != 3 or images.dtype != np.uint8:
-        raise ValueError(f"expected uint8 images [N, H, W, 3], got {images.dtype} {list(images.shape)}")
-    return images

@@ -50,6 +50,32 @@ def as_finite_features(name: str, values: Any) -> np.ndarray:
     return features
 
 
+def check_columns(name: str, features: Tensor | np.ndarray, other_name: str, others: Tensor | np.ndarray) -> None:
+    """Ensures that both ``[rows, columns]`` have as many columns.
+
+    Raises:
+        ValueError: naming both.
+    """
+    wanted, there = features.shape[1], others.shape[1]
+    if wanted != there:
+        raise ValueError(
+            f"{other_name}: expected {wanted} columns, as {name} has, got {there}: embed both by one network"
+        )
+
+
+def as_images(name: str, values: Any) -> np.ndarray:
+    """Returns images as uint8 ``[N, H, W, 3]``; other whole numbers are taken from 0 to 255.
+
+    Raises:
+        ValueError: for anything else.
+    """
+    array = _array(name, values, "images [N, H, W, 3]")
+    is_whole = array.dtype.kind in "iu" and array.ndim == 4 and array.shape[3] == 3 and array.size
+    if not is_whole or array.min() < 0 or array.max() > 255:
+        raise _refused(name, "images [N, H, W, 3] of whole numbers from 0 to 255", array)
+    return array.astype(np.uint8, copy=False)
+
+
 def as_distances(name: str, values: Any, size: tuple[int, int]) -> np.ndarray:
     """Returns a matrix of distances ``[Q, G]`` as it stands: float32 or float64, C-contiguous.
 

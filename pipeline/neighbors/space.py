@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pipeline.neighbors.arrays import NOT_FINITE, as_features, refuse_rows
+from pipeline.neighbors.arrays import NOT_FINITE, as_features, check_columns, refuse_rows
 from pipeline.neighbors.pairwise_summation import pair_sums
 from pipeline.neighbors.threads import over_rows
 
@@ -77,11 +77,7 @@ class Space:
         self.metric, self.columns_at_once, self.is_one_set = metric, columns_at_once, gallery is query
         self.query = as_features(names[0], query).to(device)
         self.gallery = self.query if self.is_one_set else as_features(names[1], gallery).to(device)
-        if self.query.shape[1] != self.gallery.shape[1]:
-            raise ValueError(
-                f"{names[1]}: expected {self.query.shape[1]} columns, as {names[0]} has, got {self.gallery.shape[1]}: "
-                "embed both by one network"
-            )
+        check_columns(names[0], self.query, names[1], self.gallery)
         self._query_squares = self._measured(names[0], self.query)
         self._gallery_squares = self._query_squares if self.is_one_set else self._measured(names[1], self.gallery)
         self._query_side = self._side(self.query, self._query_squares)

@@ -86,5 +86,5 @@ def test_the_market_protocol_ranks_queries_against_the_gallery():
 
 def test_features_of_another_table_are_an_error():
     table = visible_and_infrared()
-    with pytest.raises(ValueError, match=f"features of the {len(table)} rows"):
+    with pytest.raises(ValueError, match=f"features: expected those of the {len(table)} rows"):
         rank_trials(np.ones((3, 4)), table, SEARCH, **RANKED)

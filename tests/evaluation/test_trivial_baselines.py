@@ -46,7 +46,10 @@ def test_raw_pixels_average_whole_cells():
         (lambda: colour_stripes(images(), stripes=13, bins=8), "13 stripes do not fit into 12"),
         (lambda: colour_stripes(images(), stripes=3, bins=0), "1 to 256 bins"),
         (lambda: raw_pixels(images(), height=5, width=4), "12x8 can't be averaged to 5x4"),
-        (lambda: raw_pixels(images().astype(np.float32), height=6, width=4), "uint8 images"),
+        (
+            lambda: raw_pixels(images().astype(np.float32), height=6, width=4),
+            "images: expected images .* from 0 to 255.*float32",
+        ),
     ],
 )
 def test_images_that_do_not_fit_are_an_error(call, message):

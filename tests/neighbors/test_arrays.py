@@ -10,6 +10,7 @@ from pipeline.evaluation.postprocessing import unit_rows, whiten
 from pipeline.evaluation.query_expansion import expand_queries
 from pipeline.evaluation.ranking import rank_distances, rank_embeddings
 from pipeline.evaluation.reranking import rerank
+from pipeline.evaluation.trivial_baselines import colour_stripes, raw_pixels
 from pipeline.evaluation.verification import verify_embeddings
 from pipeline.neighbors.arrays import as_distances, as_features, as_ids
 from pipeline.neighbors.cameras import center_cameras
@@ -209,3 +210,23 @@ def test_own_rows_are_rows_of_the_gallery(row):
     own_rows[5] = row
     with pytest.raises(ValueError, match=r"^own_rows: 1 rows are no gallery rows: expected -1 to 23.*\[5\]"):
         rank_distances(distances_of(np.float32), **people(), own_rows=own_rows)
+
+
+def test_images_may_be_lists_of_whole_numbers():
+    images = np.random.default_rng(2).integers(0, 256, (2, 4, 4, 3), dtype=np.uint8)
+    for values in (images, images.tolist(), torch.from_numpy(images)):
+        np.testing.assert_array_equal(raw_pixels(values, height=2, width=2), raw_pixels(images, height=2, width=2))
+        np.testing.assert_array_equal(
+            colour_stripes(values, stripes=2, bins=2), colour_stripes(images, stripes=2, bins=2)
+        )
+
+
+@pytest.mark.parametrize("images", [np.ones((2, 4, 4, 3)), np.full((1, 2, 2, 3), 256), np.zeros((2, 2, 3), np.uint8)])
+@pytest.mark.parametrize(
+    "take", [lambda rows: raw_pixels(rows, height=2, width=2), lambda rows: colour_stripes(rows, stripes=2, bins=2)]
+)
+def test_what_are_no_images_is_refused(take, images):
+    with pytest.raises(
+        ValueError, match=r"^images: expected images \[N, H, W, 3\] of whole numbers from 0 to 255.*, got"
+    ):
+        take(images)
