@@ -19,10 +19,10 @@ import pandas as pd
 from PIL import Image
 
 from pipeline.config import block, load, parse
-from pipeline.data import market1501
-from pipeline.data.doctor.examination import examine
-from pipeline.data.packing import Packing
-from pipeline.data.people import world
+from pipeline.datasets import market1501
+from pipeline.datasets.packing import Packing
+from pipeline.datasets.validation.examination import examine
+from pipeline.synthetic_people import world
 
 PARAMS = Path(__file__).parents[1] / "params.yaml"
 CORES = os.cpu_count() or 1

@@ -24,8 +24,8 @@ from speed_works.pictures import PARAMS
 from speed_works.table import hardware
 
 from pipeline.config import block, load, parse
-from pipeline.data.prepare import PrepareParams, prepare
-from pipeline.data.store import ImageStore
+from pipeline.datasets.prepare import PrepareParams, prepare
+from pipeline.images.store import ImageStore
 from pipeline.methods.registry import find
 from pipeline.scoring.comparison import EvaluationParams
 from pipeline.scoring.evaluate import evaluate, flat_metrics, model_from

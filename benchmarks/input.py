@@ -23,11 +23,11 @@ from speed_works.table import Row
 from torch import Tensor
 from torchvision import transforms
 
-from pipeline.data.boxes import Erasing
-from pipeline.data.loading import Batch, Loader, prefetched
-from pipeline.data.transforms import Augmentation
-from pipeline.models.baseline import BaselineNetwork
-from pipeline.models.resnet import ResNet
+from pipeline.backbones.resnet import ResNet
+from pipeline.batches.boxes import Erasing
+from pipeline.batches.loading import Batch, Loader, prefetched
+from pipeline.batches.transforms import Augmentation
+from pipeline.methods.baseline.network import BaselineNetwork
 
 FILES, ROWS, BATCH = 192, 4096, 64
 PAD, MEAN, STD = 10, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

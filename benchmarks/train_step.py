@@ -31,12 +31,12 @@ from torch.nn import functional as F
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
+from pipeline.backbones.resnet import recompute_blocks
+from pipeline.batches.loading import Batch, Loader
 from pipeline.config import block, load, parse
-from pipeline.data.loading import Batch, Loader
+from pipeline.layers.necks import Projection
+from pipeline.methods.mdpr.attention import AttentionPool
 from pipeline.methods.registry import find
-from pipeline.models.attention import AttentionPool
-from pipeline.models.necks import Projection
-from pipeline.models.resnet import recompute_blocks
 from pipeline.training.loop import Trainer, TrainingParams
 from pipeline.training.method import Method
 from pipeline.training.precision import autocast, resolve, use_plain_float32

@@ -20,12 +20,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pipeline.data.resizing import resize
-from pipeline.data.transforms import MEAN, STD, normalize
+from pipeline.batches.transforms import MEAN, STD, normalize
+from pipeline.datasets.resizing import resize
 from pipeline.evaluation.postprocessing import unit_rows
-from pipeline.models.embedder import Embedder
+from pipeline.inference import Network, embed_images, list_images, open_network, read_images
+from pipeline.layers.embedder import Embedder
 from pipeline.provenance import file_digest
-from pipeline.trained import Network, embed_images, list_images, open_network, read_images
 
 ONNX, TORCH, CARD = "embedder.onnx", "embedder.pt2", "embedder.json"
 INPUTS, OUTPUT = ("images", "is_infrared"), "embeddings"

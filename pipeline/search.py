@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.data.doctor.inspection import decode
+from pipeline.datasets.validation.inspection import decode
 from pipeline.evaluation.postprocessing import unit_rows
-from pipeline.trained import Network, embed_images, list_images, open_network, read_images
+from pipeline.inference import Network, embed_images, list_images, open_network, read_images
 
 IMAGES_AT_ONCE = 64
 COLUMNS = 6  # of images in a drawing

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from stages.mistakes import told_plainly
+from stages.cli_errors import told_plainly
 
 
 def main() -> None:
@@ -18,7 +18,7 @@ def main() -> None:
 def run(name: str) -> None:
     """Writes the clusters and prints their quality."""
     from pipeline.config import block, load, parse, seeded_block
-    from pipeline.data.store import ImageStore
+    from pipeline.images.store import ImageStore
     from pipeline.methods.registry import find
     from pipeline.scoring.clusters import ClusterParams, cluster
     from pipeline.tracking.runs import stage_run

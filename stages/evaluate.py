@@ -7,7 +7,7 @@ with those of the paper's authors; the network is built by the experiment's bloc
 import argparse
 from pathlib import Path
 
-from stages.mistakes import told_plainly
+from stages.cli_errors import told_plainly
 
 
 def main() -> None:
@@ -29,7 +29,7 @@ def main() -> None:
 def run(name: str, weights: Path | None, authors: bool, out: Path) -> None:
     """Scores an experiment's checkpoint, or a file of weights, and prints the metrics."""
     from pipeline.config import block, load, parse, seeded_block
-    from pipeline.data.store import ImageStore
+    from pipeline.images.store import ImageStore
     from pipeline.methods.registry import find
     from pipeline.scoring.comparison import EvaluationParams
     from pipeline.scoring.evaluate import check_data, evaluate, flat_metrics, model_from, model_from_file

@@ -6,7 +6,7 @@ The validation split has chosen; the test set has not, and is only reported.
 import argparse
 from pathlib import Path
 
-from stages.mistakes import told_plainly
+from stages.cli_errors import told_plainly
 
 
 def main() -> None:
@@ -21,7 +21,7 @@ def main() -> None:
 def run(name: str) -> None:
     """Scores both trainings on the test set, and writes and prints the differences."""
     from pipeline.config import block, load, parse
-    from pipeline.data.store import ImageStore
+    from pipeline.images.store import ImageStore
     from pipeline.methods.registry import find
     from pipeline.scoring.comparison import EvaluationParams
     from pipeline.scoring.evaluate import check_data, evaluate, flat_metrics, model_from

@@ -5,7 +5,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from stages.mistakes import told_plainly
+from stages.cli_errors import told_plainly
 
 
 def main() -> None:
@@ -21,8 +21,8 @@ def main() -> None:
 def run(name: str, *, is_check: bool) -> None:
     """Prepares a data set, or only checks it, and says what is in it and what was found."""
     from pipeline.config import block, load, parse  # imported here, as in all stages, so that --help is instant
-    from pipeline.data.prepare import PrepareParams, check, prepare, report_of
-    from pipeline.data.table import count
+    from pipeline.datasets.prepare import PrepareParams, check, prepare, report_of
+    from pipeline.images.table import count
     from pipeline.tracking.runs import stage_run
 
     params = parse(PrepareParams, block(load(), "prepare", name), f"prepare.{name}")

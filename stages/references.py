@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from stages.mistakes import told_plainly
+from stages.cli_errors import told_plainly
 
 
 def main() -> None:
@@ -18,8 +18,8 @@ def main() -> None:
 def run(name: str) -> None:
     """Scores the references on a data set."""
     from pipeline.config import block, load, parse
-    from pipeline.data.store import ImageStore
     from pipeline.evaluation.stamp import METRICS
+    from pipeline.images.store import ImageStore
     from pipeline.methods.registry import find
     from pipeline.scoring.comparison import EvaluationParams
     from pipeline.scoring.references import ReferencesParams, networks, trivial

@@ -6,7 +6,7 @@ Without names, of everything in ``artifacts/evaluate``.
 import argparse
 from pathlib import Path
 
-from stages.mistakes import told_plainly
+from stages.cli_errors import told_plainly
 
 SCORES, TRAININGS, PREPARED = Path("artifacts/evaluate"), Path("artifacts/train"), Path("data/prepared")
 PAGE = Path("artifacts/report/index.html")

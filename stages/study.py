@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
-from stages.mistakes import told_plainly
+from stages.cli_errors import told_plainly
 
 TARGETS = [f"studies/dvc.yaml:{name}" for name in ("study", "differences_parts", "differences", "differences_across")]
 KNOWN, MEASURED = Path("studies/seconds.csv"), Path(".runs/usage")

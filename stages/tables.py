@@ -11,7 +11,7 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from stages.mistakes import told_plainly
+from stages.cli_errors import told_plainly
 
 SCORES, TRAININGS, TABLES = Path("artifacts/evaluate"), Path("artifacts/train"), Path("artifacts/tables")
 PLACES = """tables: {0}/results.md, .tex, .csv    of the papers: {0}/papers/mdpr.md, mskd.md, smmd.md, .tex, .csv

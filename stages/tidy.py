@@ -14,10 +14,10 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stages.mistakes import told_plainly
+from stages.cli_errors import told_plainly
 
 if TYPE_CHECKING:
-    from pipeline.tidying.leftovers import Leftover
+    from pipeline.cleanup.leftovers import Leftover
 
 RUNS, DATABASE = Path(".runs"), Path("mlflow.db")
 BLOCKS = ("prepare", "experiments", "cluster", "tune", "references")
@@ -51,9 +51,9 @@ def run(is_removing: bool) -> None:
 
 def find() -> list[Leftover]:
     """Returns the files and folders that may go."""
+    from pipeline.cleanup.current import current_folder
+    from pipeline.cleanup.leftovers import find_ray_sessions, find_ray_storage, find_records, find_runs
     from pipeline.config import load
-    from pipeline.tidying.current import current_folder
-    from pipeline.tidying.leftovers import find_ray_sessions, find_ray_storage, find_records, find_runs
 
     tree = load()
     names = {name for key in BLOCKS for name in tree.get(key, {})}
@@ -71,7 +71,7 @@ def tidy_recorded(is_removing: bool) -> int:
     """Lists, or removes, recorded executions that later ones have superseded; returns the bytes of their artifacts."""
     if os.environ.get("MLFLOW_TRACKING_URI") or not DATABASE.is_file():  # a server's runs are not this project's alone
         return 0
-    from pipeline.tidying.leftovers import disk_use
+    from pipeline.cleanup.leftovers import disk_use
     from pipeline.tracking.lineage import hashes_in_use
     from pipeline.tracking.old_runs import remove, superseded
 

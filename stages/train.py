@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stages.mistakes import told_plainly
+from stages.cli_errors import told_plainly
 
 if TYPE_CHECKING:
     from pipeline.jobs.resources import ResourcesParams

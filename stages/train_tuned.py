@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from stages.mistakes import told_plainly
+from stages.cli_errors import told_plainly
 from stages.train import train_as
 
 

@@ -4,7 +4,7 @@ import argparse
 import shutil
 from pathlib import Path
 
-from stages.mistakes import told_plainly
+from stages.cli_errors import told_plainly
 
 
 def main() -> None:

@@ -17,3 +17,11 @@ def noise(tmp_path_factory):
     from tests.noise import write_store
 
     return write_store(tmp_path_factory.mktemp("prepared") / "noise")
+
+
+@pytest.fixture(scope="session")
+def golden():
+    """Losses and gradients of public reference code."""
+    from tests.golden_losses import Golden
+
+    return Golden()

@@ -6,8 +6,8 @@ from dataclasses import asdict
 import numpy as np
 import pandas as pd
 
-from pipeline.data import store, table
 from pipeline.evaluation.protocols import SYSU_GALLERIES
+from pipeline.images import store, table
 
 HEIGHT, WIDTH = 32, 16
 TRAIN, TEST, CAMERAS = range(1, 7), range(7, 12), (1, 2)

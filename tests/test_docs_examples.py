@@ -13,10 +13,10 @@ import pytest
 import yaml
 from PIL import Image
 
-from pipeline.data import readers
+from pipeline.datasets import readers
 from pipeline.methods import registry
 from stages import prepare, train
-from tests.data import tiny_sets
+from tests.datasets import tiny_sets
 from tests.noise import BACKBONE, BASELINE, BATCH
 from tests.stages.conftest import Project
 
@@ -93,8 +93,8 @@ def test_the_reader_of_the_page_reads_what_it_describes(module, tmp_path, monkey
 
 def test_the_lines_that_run_an_exported_file_run(tmp_path, monkeypatch, noise):
     from pipeline import export
-    from pipeline.data.store import ImageStore
-    from pipeline.trained import embed_images, open_network
+    from pipeline.images.store import ImageStore
+    from pipeline.inference import embed_images, open_network
     from tests.report.conftest import write_training
 
     write_training(tmp_path / "train", ImageStore(noise), "baseline", BASELINE)

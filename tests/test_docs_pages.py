@@ -27,7 +27,7 @@ RUN_BY = {
     "python -m pipeline.search": "tests/test_search.py",
     "python -m pipeline.export": "tests/test_export.py",
     "python -m pipeline.tracking.recorder": "tests/tracking/conftest.py",
-    "python -m pipeline.data.people.sheet": "tests/data/people/test_world.py",
+    "python -m pipeline.synthetic_people.sheet": "tests/synthetic_people/test_world.py",
     "python -m pipeline.jobs.embed": "tests/jobs/test_embed.py",
     "python -m pipeline.jobs.neighbors": "tests/jobs/test_neighbors.py",
     "python benchmarks/kernels.py": "tests/benchmarks/test_kernels.py",

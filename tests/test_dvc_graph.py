@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from pipeline import config
-from pipeline.data.readers import READERS
+from pipeline.datasets.readers import READERS
 from pipeline.methods.registry import METHODS, find
 from pipeline.tuning.overlay import overlaid
 from stages.tables import with_seeds
@@ -17,9 +17,9 @@ from stages.tables import with_seeds
 ROOT = Path(__file__).parents[1]
 TREE = config.load(ROOT / "params.yaml")
 WHOLE = (
-    "pipeline/data/doctor",
+    "pipeline/datasets/validation",
     "pipeline/clustering",
-    "pipeline/data/layouts",
+    "pipeline/datasets/layouts",
     "pipeline/evaluation",
     "pipeline/neighbors",
     "pipeline/report",
@@ -30,7 +30,7 @@ WHOLE = (
 """Packages that are listed as a folder, since no stage needs a part of them only."""
 SEARCHES = ("stages.tune", "stages.train_tuned", "stages.gain")
 """One stage serves every method, and depends on all of them."""
-OBSERVERS = ("pipeline.locking", "pipeline.tracking", "stages.mistakes")
+OBSERVERS = ("pipeline.locking", "pipeline.tracking", "stages.cli_errors")
 """They see results and errors, or have a process wait for another, and never move a result."""
 
 

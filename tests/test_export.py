@@ -7,8 +7,8 @@ import torch
 from PIL import Image
 
 from pipeline import export
-from pipeline.data.store import ImageStore
-from pipeline.trained import open_network
+from pipeline.images.store import ImageStore
+from pipeline.inference import open_network
 from tests.noise import BASELINE, MDPR, MSKD, changed
 from tests.report.conftest import write_training
 

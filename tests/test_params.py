@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from pipeline import config
-from pipeline.data import readers, regdb
-from pipeline.data.prepare import PrepareParams
+from pipeline.datasets import readers, regdb
+from pipeline.datasets.prepare import PrepareParams
 from pipeline.jobs.resources import ResourcesParams, resources_of
 from pipeline.methods.registry import find
 from pipeline.scoring.comparison import EvaluationParams

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from pipeline import search
-from pipeline.data.store import ImageStore
+from pipeline.images.store import ImageStore
 from pipeline.training.checkpoint import open_checkpoint
 from tests.noise import BASELINE, MDPR
 from tests.report.conftest import write_training

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from pipeline.data.loading import Batch
-from pipeline.methods.mdpr import MDPR
-from pipeline.methods.mskd import MSKD
-from pipeline.methods.smmd import SMMD
+from pipeline.batches.loading import Batch
+from pipeline.methods.mdpr.method import MDPR
+from pipeline.methods.mskd.method import MSKD
+from pipeline.methods.smmd.method import SMMD
 
 
 def mdpr_loss(method: MDPR, batch: Batch) -> tuple[Tensor, Any]:

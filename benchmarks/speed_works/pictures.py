@@ -8,8 +8,8 @@ import numpy as np
 from PIL import Image
 
 from pipeline.config import block, load, parse
-from pipeline.data.people import world
-from pipeline.data.resizing import resize
+from pipeline.datasets.resizing import resize
+from pipeline.synthetic_people import world
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"
 

@@ -16,9 +16,9 @@ import ray
 import torch
 from ray.util import ActorPool
 
+from pipeline.batches.loading import Loader
 from pipeline.config import block, load, parse
-from pipeline.data.loading import Loader
-from pipeline.data.store import ImageStore
+from pipeline.images.store import ImageStore
 from pipeline.jobs.resources import ONE_WORKER, connected
 from pipeline.methods.registry import find
 from pipeline.neighbors.nearest import Progress

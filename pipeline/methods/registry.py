@@ -7,11 +7,11 @@ import pkgutil
 from pipeline.training.method import Method
 
 METHODS = {
-    "baseline": "pipeline.methods.baseline:Baseline",
-    "mdpr": "pipeline.methods.mdpr:MDPR",
-    "mskd": "pipeline.methods.mskd:MSKD",
-    "smmd": "pipeline.methods.smmd:SMMD",
-    "two_stream": "pipeline.methods.smmd:TwoStream",
+    "baseline": "pipeline.methods.baseline.method:Baseline",
+    "mdpr": "pipeline.methods.mdpr.method:MDPR",
+    "mskd": "pipeline.methods.mskd.method:MSKD",
+    "smmd": "pipeline.methods.smmd.method:SMMD",
+    "two_stream": "pipeline.methods.smmd.method:TwoStream",
 }
 
 

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipeline.data.store import META_FILE, ImageStore
 from pipeline.evaluation.stamp import Result, read_result
+from pipeline.images.store import META_FILE, ImageStore
 from pipeline.tables.results import REFERENCES
 
 METRICS, HISTORY, META = "metrics.json", "history.csv", "meta.json"

@@ -8,10 +8,10 @@ from typing import cast
 import numpy as np
 import torch
 
-from pipeline.data.store import ImageStore
-from pipeline.data.transforms import normalize
-from pipeline.methods.mdpr import MDPR
-from pipeline.models.mdpr import MDPRNetwork
+from pipeline.batches.transforms import normalize
+from pipeline.images.store import ImageStore
+from pipeline.methods.mdpr.method import MDPR
+from pipeline.methods.mdpr.network import MDPRNetwork
 from pipeline.scoring.evaluate import model_from
 from pipeline.training.checkpoint import Checkpoint
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from pipeline.data.table import DISTRACTOR
 from pipeline.evaluation.postprocessing import unit_rows
+from pipeline.images.table import DISTRACTOR
 
 IMAGES_AT_MOST = 2000
 EDGES = np.linspace(0.0, 2.0, 81)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from pipeline.data.table import DISTRACTOR
 from pipeline.evaluation.postprocessing import unit_rows
+from pipeline.images.table import DISTRACTOR
 
 IDENTITIES, OTHERS_AT_MOST = 10, 200
 COMPONENTS, PERPLEXITY, SEED = 32, 20.0, 0

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from pipeline.data.store import ImageStore
+from pipeline.images.store import ImageStore
 from pipeline.report import attention, distances, embedding_map, panels, pictures, ranked_lists
 from pipeline.report.artifacts import Scored, Training, scored_images
 from pipeline.report.numbers import Panel

@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pipeline.backbones import weights
+from pipeline.batches.loading import Loader
 from pipeline.config import Record, parse
-from pipeline.data.loading import Loader
-from pipeline.data.store import ImageStore
-from pipeline.models import weights
-from pipeline.models.embedder import Embedder
+from pipeline.images.store import ImageStore
+from pipeline.layers.embedder import Embedder
 from pipeline.training.checkpoint import open_checkpoint
 from pipeline.training.cluster_labels import write_labels
 from pipeline.training.embed import embed

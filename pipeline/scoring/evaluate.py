@@ -11,13 +11,13 @@ import numpy as np
 import pandas as pd
 import torch
 
+from pipeline.backbones import weights
+from pipeline.batches.loading import Loader
 from pipeline.config import parse
-from pipeline.data.loading import Loader
-from pipeline.data.store import ImageStore
 from pipeline.evaluation.protocols import Search
 from pipeline.evaluation.stamp import Protocol, Recipe, Result, market_protocol, write_result
-from pipeline.models import weights
-from pipeline.models.embedder import Embedder
+from pipeline.images.store import ImageStore
+from pipeline.layers.embedder import Embedder
 from pipeline.scoring.comparison import Comparison, EvaluationParams, compare, searches_of
 from pipeline.scoring.progress import Said
 from pipeline.training.checkpoint import Checkpoint
@@ -28,7 +28,7 @@ from pipeline.training.precision import use_plain_float32
 from pipeline.training.workers import Workers
 
 CMC_RANKS = 50
-DRAWS_FILE = "draws.parquet"  # of a prepared data set, see pipeline.data.prepare
+DRAWS_FILE = "draws.parquet"  # of a prepared data set, see pipeline.datasets.prepare
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.config import Record, parse
-from pipeline.data.store import ImageStore
 from pipeline.evaluation import trivial_baselines
 from pipeline.evaluation.protocols import Search
 from pipeline.evaluation.stamp import Protocol, Recipe, Result, write_result
+from pipeline.images.store import ImageStore
 from pipeline.scoring.comparison import EvaluationParams, compare, searches_of
 from pipeline.scoring.evaluate import describe, evaluate, model_from, protocol, test_rows
 from pipeline.training.checkpoint import Checkpoint

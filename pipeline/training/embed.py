@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pipeline.data.loading import Loader
-from pipeline.models.embedder import Embedder
+from pipeline.batches.loading import Loader
+from pipeline.layers.embedder import Embedder
 from pipeline.training.workers import Workers
 
 

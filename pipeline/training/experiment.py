@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 import torch
 
+from pipeline.backbones import weights
+from pipeline.batches.loading import Loader
+from pipeline.batches.transforms import Augmentation, AugmentationParams
 from pipeline.config import Record, parse
-from pipeline.data.loading import Loader
-from pipeline.data.store import ImageStore
-from pipeline.data.transforms import Augmentation, AugmentationParams
-from pipeline.models import weights
+from pipeline.images.store import ImageStore
 from pipeline.provenance import code_digest, digest, file_digest, git_commit, versions
 from pipeline.training import checkpoint
 from pipeline.training.loop import Report, Trainer, TrainingParams, Validate, shown_labels
@@ -27,7 +27,7 @@ from pipeline.training.workers import Workers
 
 WITHOUT_FILE = ("none", "imagenet")
 """Starts that are no file of ours: the network as it is built, and torchvision's weights."""
-CODE = ("clustering", "data", "losses", "methods", "models", "neighbors", "training")
+CODE = ("backbones", "batches", "clustering", "images", "layers", "losses", "methods", "neighbors", "training")
 """The parts of the library that move the result of a training that loads them."""
 
 

@@ -12,9 +12,9 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from pipeline.batches.loading import Batch, Loader, joined, prefetched
 from pipeline.config import Record
-from pipeline.data.loading import Batch, Loader, joined, prefetched
-from pipeline.models.embedder import Embedder
+from pipeline.layers.embedder import Embedder
 from pipeline.training import checkpoint, stopping
 from pipeline.training.embed import embed
 from pipeline.training.groups import batch_statistics_of, owned_groups, passes, random_layers, split_groups

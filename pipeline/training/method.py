@@ -11,10 +11,10 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from torch import Tensor, nn
 
+from pipeline.batches.loading import Batch
+from pipeline.batches.samplers import BatchParams
 from pipeline.config import Record
-from pipeline.data.loading import Batch
-from pipeline.data.samplers import BatchParams
-from pipeline.models.embedder import Embedder
+from pipeline.layers.embedder import Embedder
 
 
 @dataclass

@@ -10,8 +10,8 @@ import torch
 from pydantic import Field, model_validator
 from torch import nn
 
+from pipeline.backbones.resnet import recompute_blocks
 from pipeline.config import Record
-from pipeline.models.resnet import recompute_blocks
 from pipeline.training.method import Method
 
 

@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.batches.loading import Loader
 from pipeline.clustering.pseudo_labels import find_clusters
 from pipeline.clustering.quality import NOISE
-from pipeline.data import table as image_table
-from pipeline.data.loading import Loader
-from pipeline.data.store import IMAGES_FILE, META_FILE, TABLE_FILE, ImageStore
 from pipeline.evaluation.labels import ALL_SEEN, SAME_CAMERA_REMOVED
 from pipeline.evaluation.ranking import rank_embeddings
+from pipeline.images import table as image_table
+from pipeline.images.store import IMAGES_FILE, META_FILE, TABLE_FILE, ImageStore
 from pipeline.training.embed import embed
 from pipeline.training.method import Method
 from pipeline.training.workers import Workers

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.config import parse
-from pipeline.data.store import ImageStore
+from pipeline.images.store import ImageStore
 from pipeline.provenance import code_digest, digest
 from pipeline.training.experiment import ExperimentParams, Job, describe
 from pipeline.training.method import Method

@@ -4,8 +4,8 @@ import pytest
 import torch
 import train_step
 
-from pipeline.models.attention import AttentionPool
-from pipeline.models.resnet import recompute_blocks
+from pipeline.backbones.resnet import recompute_blocks
+from pipeline.methods.mdpr.attention import AttentionPool
 
 
 @pytest.mark.parametrize("name", ["mdpr", "mskd", "smmd"])

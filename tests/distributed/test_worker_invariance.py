@@ -12,12 +12,12 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as spawn
 
-from pipeline.data.samplers import BatchParams
-from pipeline.methods.baseline import Baseline, BaselineParams
-from pipeline.methods.mdpr import MDPR, MDPRParams
-from pipeline.methods.mskd import MSKD, ClusteringParams, FirstPassParams, MSKDParams, StudentParams
-from pipeline.methods.smmd import SMMD, MutualParams, PrototypeParams, SelfMimicParams, SMMDParams
-from pipeline.models.resnet import BackboneParams
+from pipeline.backbones.resnet import BackboneParams
+from pipeline.batches.samplers import BatchParams
+from pipeline.methods.baseline.method import Baseline, BaselineParams
+from pipeline.methods.mdpr.method import MDPR, MDPRParams
+from pipeline.methods.mskd.method import MSKD, ClusteringParams, FirstPassParams, MSKDParams, StudentParams
+from pipeline.methods.smmd.method import SMMD, MutualParams, PrototypeParams, SelfMimicParams, SMMDParams
 from pipeline.training.workers import Workers
 from tests.training.toy import IS_INFRARED, Toy, make_trainer
 

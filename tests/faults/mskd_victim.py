@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from pipeline.clustering import pseudo_labels
-from pipeline.methods.mskd import MSKD
+from pipeline.methods.mskd.method import MSKD
 from pipeline.training import experiment
 from tests.faults.heartbeat import Heartbeat
 from tests.noise import MSKD as TEACHER

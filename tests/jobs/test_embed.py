@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from pipeline.data.store import ImageStore
+from pipeline.images.store import ImageStore
 from pipeline.jobs.embed import embed_over_ray, rows_of
 from pipeline.jobs.resources import ResourcesParams
 from pipeline.jobs.train import train
-from pipeline.methods.baseline import Baseline
+from pipeline.methods.baseline.method import Baseline
 from pipeline.scoring import evaluate
 from pipeline.scoring.comparison import EvaluationParams
 from pipeline.tracking.metrics import MetricsWriter

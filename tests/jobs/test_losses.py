@@ -17,7 +17,7 @@ import torch.multiprocessing as spawn
 
 from pipeline.jobs.resources import ResourcesParams
 from pipeline.jobs.train import train
-from pipeline.methods.baseline import Baseline
+from pipeline.methods.baseline.method import Baseline
 from pipeline.tracking.metrics import MetricsWriter
 from pipeline.training import checkpoint, stopping
 from pipeline.training.experiment import describe, run

@@ -9,7 +9,7 @@ import torch
 
 from pipeline.jobs.resources import ResourcesParams, connected
 from pipeline.jobs.train import MISTAKES, train
-from pipeline.methods.baseline import Baseline
+from pipeline.methods.baseline.method import Baseline
 from pipeline.tracking.metrics import MetricsWriter
 from pipeline.training import checkpoint
 from pipeline.training.experiment import describe

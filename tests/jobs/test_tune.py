@@ -17,7 +17,7 @@ from pipeline.config import parse
 from pipeline.jobs import tune as module
 from pipeline.jobs.resources import ResourcesParams, Team, connected
 from pipeline.jobs.tune import begun_trials, search, trials_at_once
-from pipeline.methods.baseline import Baseline
+from pipeline.methods.baseline.method import Baseline
 from pipeline.tracking.metrics import MetricsWriter
 from pipeline.tracking.runs import StageRun
 from pipeline.training import step

@@ -15,7 +15,7 @@ from pipeline.jobs.train import train
 from pipeline.tracking.metrics import MetricsWriter
 from pipeline.training.experiment import describe
 from pipeline.training.step import PLAIN
-from stages.mistakes import told_plainly
+from stages.cli_errors import told_plainly
 from tests.jobs.victims import Stranded
 from tests.noise import BASELINE, changed
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import psutil
 
-from pipeline.methods.baseline import Baseline, BaselineParams
-from pipeline.models.resnet import Block
+from pipeline.backbones.resnet import Block
+from pipeline.methods.baseline.method import Baseline, BaselineParams
 from pipeline.training.workers import Workers
 
 STEPS = 4  # of an epoch of tests/noise.py, one group of a step for each of two workers

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from pipeline.models.resnet import recompute_blocks
+from pipeline.backbones.resnet import recompute_blocks
 from pipeline.training import groups
 from tests.distributed.test_worker_invariance import baseline, mdpr, smmd, student, toy
 from tests.methods.test_recomputation import agw, teacher

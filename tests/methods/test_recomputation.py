@@ -1,9 +1,9 @@
 import pytest
 import torch
 
-from pipeline.methods.mskd import MSKD
-from pipeline.methods.smmd import TwoStream, TwoStreamParams
-from pipeline.models.resnet import Block, recompute_blocks
+from pipeline.backbones.resnet import Block, recompute_blocks
+from pipeline.methods.mskd.method import MSKD
+from pipeline.methods.smmd.method import TwoStream, TwoStreamParams
 from tests.distributed.test_worker_invariance import baseline, mdpr, smmd, student
 from tests.training.toy import IS_INFRARED, make_trainer
 

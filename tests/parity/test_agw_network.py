@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.data.loading import Batch
-from pipeline.losses.weighted_triplet import WeightedTripletLoss
-from pipeline.methods.smmd import TwoStream, TwoStreamParams
-from pipeline.models.agw_names import agw_from_authors
-from pipeline.models.pooling import AveragePool
+from pipeline.batches.loading import Batch
+from pipeline.layers.pooling import AveragePool
+from pipeline.methods.smmd.authors import agw_from_authors
+from pipeline.methods.smmd.losses import WeightedTripletLoss
+from pipeline.methods.smmd.method import TwoStream, TwoStreamParams
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 REFERENCE = json.loads((GOLDEN / "agw_network_r50.json").read_text())

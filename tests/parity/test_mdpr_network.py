@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.data.loading import Batch
-from pipeline.methods.mdpr import MDPR, MDPRParams
-from pipeline.models.mdpr_names import mdpr_from_authors, mdpr_to_authors
-from pipeline.models.weights import load_network, read_state
+from pipeline.backbones.weights import load_network, read_state
+from pipeline.batches.loading import Batch
+from pipeline.methods.mdpr.authors import mdpr_from_authors, mdpr_to_authors
+from pipeline.methods.mdpr.method import MDPR, MDPRParams
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 REFERENCE = json.loads((GOLDEN / "mdpr_network_small.json").read_text())

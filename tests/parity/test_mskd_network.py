@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from pipeline.data.loading import Batch
-from pipeline.methods.mskd import MSKD, MSKDParams
-from pipeline.models.mskd import split_views
-from pipeline.models.mskd_names import mskd_from_authors, mskd_to_authors
-from pipeline.models.weights import load_network, read_state
+from pipeline.backbones.weights import load_network, read_state
+from pipeline.batches.loading import Batch
+from pipeline.methods.mskd.authors import mskd_from_authors, mskd_to_authors
+from pipeline.methods.mskd.method import MSKD, MSKDParams
+from pipeline.methods.mskd.network import split_views
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 REFERENCE = json.loads((GOLDEN / "lp_network_r50.json").read_text())

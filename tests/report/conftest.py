@@ -61,7 +61,7 @@ def write_training(folder, store, name, block):
 @pytest.fixture(scope="session")
 def project(tmp_path_factory, noise):
     """The folder of a project; not to be changed."""
-    from pipeline.data.store import ImageStore
+    from pipeline.images.store import ImageStore
 
     root = tmp_path_factory.mktemp("report")
     shutil.copytree(noise, root / "data" / "prepared" / "noise")

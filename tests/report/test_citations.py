@@ -1,6 +1,6 @@
 import pytest
 
-from pipeline.data.readers import READERS
+from pipeline.datasets.readers import READERS
 from pipeline.methods.registry import METHODS
 from pipeline.report import cards, citations
 

@@ -7,16 +7,16 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from pipeline.data import table
-from pipeline.data.prepare import DRAWS_FILE
-from pipeline.data.store import META_FILE, TABLE_FILE, ImageStore
+from pipeline.backbones.weights import WeightsError
+from pipeline.datasets.prepare import DRAWS_FILE
 from pipeline.evaluation.protocols import MARKET
 from pipeline.evaluation.ranking import rank_embeddings
 from pipeline.evaluation.stamp import read_result
-from pipeline.methods.baseline import Baseline
-from pipeline.methods.mdpr import MDPR
-from pipeline.models.mdpr_names import mdpr_to_authors
-from pipeline.models.weights import WeightsError
+from pipeline.images import table
+from pipeline.images.store import META_FILE, TABLE_FILE, ImageStore
+from pipeline.methods.baseline.method import Baseline
+from pipeline.methods.mdpr.authors import mdpr_to_authors
+from pipeline.methods.mdpr.method import MDPR
 from pipeline.scoring import evaluate as scoring
 from pipeline.scoring.comparison import EvaluationParams, compare, searches_of
 from pipeline.scoring.evaluate import (

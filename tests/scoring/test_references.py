@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
+from pipeline.batches.loading import Loader
 from pipeline.config import parse
-from pipeline.data.loading import Loader
-from pipeline.data.store import ImageStore
 from pipeline.evaluation import trivial_baselines
 from pipeline.evaluation.protocols import MARKET
 from pipeline.evaluation.stamp import METRICS, check_equal_protocols, read_result
-from pipeline.methods.baseline import Baseline
+from pipeline.images.store import ImageStore
+from pipeline.methods.baseline.method import Baseline
 from pipeline.scoring import evaluate as scoring
 from pipeline.scoring.comparison import EvaluationParams, compare
 from pipeline.scoring.references import ReferencesParams, networks, trivial

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from pipeline.clustering.quality import measure_quality
-from pipeline.data.store import ImageStore
-from pipeline.data.table import fingerprint, write
+from pipeline.images.store import ImageStore
+from pipeline.images.table import fingerprint, write
 from pipeline.training.step import PLAIN
 from stages import cluster, train
 from tests.noise import BASELINE, MSKD, changed

@@ -4,8 +4,8 @@ import torch
 from safetensors.torch import save_file
 
 from pipeline.evaluation.stamp import read_result
-from pipeline.methods import mdpr
-from pipeline.models.mdpr_names import mdpr_to_authors
+from pipeline.methods.mdpr import method as mdpr
+from pipeline.methods.mdpr.authors import mdpr_to_authors
 from stages import evaluate
 from tests.noise import MDPR, changed, write_store
 

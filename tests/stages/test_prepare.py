@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from pipeline.config import load
-from pipeline.data.store import ImageStore
+from pipeline.images.store import ImageStore
 from stages import prepare
 
 SIZES = {

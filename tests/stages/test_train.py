@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline.data.store import ImageStore
+from pipeline.images.store import ImageStore
 from pipeline.training.checkpoint import latest, open_checkpoint
 from stages import train
 from tests.noise import BASELINE, MDPR, changed

@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from pipeline.data.loading import Loader
-from pipeline.models.embedder import Embedder
+from pipeline.batches.loading import Loader
+from pipeline.layers.embedder import Embedder
 from pipeline.training.embed import embed
 from pipeline.training.workers import Workers
 from tests.training.toy import CPU, Toy, make_data

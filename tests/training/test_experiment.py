@@ -6,10 +6,10 @@ import pandas as pd
 import pytest
 import torch
 
-from pipeline.data.store import ImageStore
-from pipeline.methods.baseline import Baseline
-from pipeline.models import resnet
-from pipeline.models.weights import WeightsError
+from pipeline.backbones import resnet
+from pipeline.backbones.weights import WeightsError
+from pipeline.images.store import ImageStore
+from pipeline.methods.baseline.method import Baseline
 from pipeline.training import checkpoint
 from pipeline.training.checkpoint import CheckpointError, open_checkpoint
 from pipeline.training.experiment import describe, publish, run, training_labels

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.data.loading import Loader
+from pipeline.batches.loading import Loader
 from pipeline.training.embed import embed
 from pipeline.training.step import PLAIN, prepared
 from pipeline.training.workers import Workers

@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from pipeline.models.heads import HeadOutput
-from pipeline.models.mdpr import MDPROutput
+from pipeline.layers.heads import HeadOutput
+from pipeline.methods.mdpr.network import MDPROutput
 from pipeline.training.groups import batch_statistics_of, owned_groups, passes, split_groups
 from pipeline.training.workers import Workers
 

@@ -6,7 +6,7 @@ import signal
 import pytest
 import torch
 
-from pipeline.data.samplers import BatchParams
+from pipeline.batches.samplers import BatchParams
 from pipeline.training import checkpoint
 from pipeline.training.stopping import REQUEST, on_sigterm
 from tests.distributed import test_worker_invariance as methods

@@ -4,7 +4,7 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as spawn
 
-from pipeline.data.loading import Loader
+from pipeline.batches.loading import Loader
 from pipeline.training import reduction
 from pipeline.training.embed import embed
 from pipeline.training.workers import Workers

@@ -9,10 +9,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from pipeline.data.loading import Loader
-from pipeline.data.samplers import identity_batches
-from pipeline.data.transforms import Augmentation, Erasing, RandomPatch
-from pipeline.models.embedder import Embedder
+from pipeline.batches.loading import Loader
+from pipeline.batches.samplers import identity_batches
+from pipeline.batches.transforms import Augmentation, Erasing, RandomPatch
+from pipeline.layers.embedder import Embedder
 from pipeline.training.loop import CosineDecay, Trainer, TrainingParams
 from pipeline.training.method import Method, StepOutput
 from pipeline.training.optimizers import AdamParams, SGDParams

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from pipeline.data.store import ImageStore
-from pipeline.data.table import NO_CAMERA
+from pipeline.images.store import ImageStore
+from pipeline.images.table import NO_CAMERA
 from pipeline.training.experiment import training_labels
 from pipeline.tuning.held_out import HeldOut, choose_identities, held_out, silhouette, write_validation_store
 from tests.noise import MSKD, TEST, TRAIN

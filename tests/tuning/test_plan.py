@@ -1,8 +1,8 @@
 import pytest
 
 from pipeline.config import parse
-from pipeline.methods import mskd
-from pipeline.methods.baseline import Baseline
+from pipeline.methods.baseline.method import Baseline
+from pipeline.methods.mskd import method as mskd
 from pipeline.training.checkpoint import latest
 from pipeline.training.experiment import ExperimentParams
 from pipeline.tuning.plan import make_plan, search_folder

@@ -1,0 +1,75 @@
+"""RegDB: 412 persons, each seen in ten visible and ten thermal images.
+
+Source: Nguyen et al., "Person Recognition System Based on a Combination of Body Images from Visible Light and Thermal
+Cameras", Sensors 2017; the ten splits are those of Ye et al., "Hierarchical Discriminative Learning for Visible
+Thermal Person Re-Identification", AAAI 2018.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from pipeline.config import Record
+from pipeline.datasets.layouts.folders import check_parts
+from pipeline.datasets.layouts.lists import read_named
+from pipeline.datasets.listing import Listing
+from pipeline.datasets.location import advice
+from pipeline.images.table import Counts, Entry
+
+PUBLISHED = Counts(
+    train_images=4_120,
+    train_identities=206,
+    query_images=2_060,
+    query_identities=206,
+    gallery_images=2_060,
+    gallery_identities=206,
+)
+TRIALS = 10
+KINDS = {"visible": ("visible", 1), "thermal": ("infrared", 2)}
+"""The modality and camera of each list; one camera of each kind saw everybody."""
+NAME = re.compile(r"[^/]+/(\d+)/[^/]+")
+
+ADVICE = advice(
+    "regdb",
+    "RegDB",
+    "Ask its authors (Dongguk University, DBPerson-Recog-DB1, dm.dongguk.edu) and sign their agreement; "
+    "the folder to give is RegDB, which holds Visible, Thermal and idx.",
+)
+
+
+class Settings(Record):
+    """``trial``: which of the ten splits, from 1. Published numbers are means of ten models, one for each."""
+
+    trial: int
+
+
+def list_images(folder: Path, *, trial: int) -> Listing:
+    """Returns the images of one split: thermal ones of test are queries, visible ones are the gallery.
+
+    An identity is its folder's number and one, since 0 stands for distractors: so the same in every split.
+
+    Raises:
+        DataError: when a part is not there.
+        ValueError: when there is no such split.
+    """
+    if not 1 <= trial <= TRIALS:
+        raise ValueError(f"settings.trial: expected one of the splits 1 to {TRIALS}, got {trial}")
+    lists = {split: {f"idx/{split}_{kind}_{trial}.txt": KINDS[kind] for kind in KINDS} for split in ("train", "test")}
+    check_parts(folder, [name for names in lists.values() for name in names], ADVICE)
+    entries: list[Entry] = []
+    problems: list[str] = []
+    for split, kinds in lists.items():
+        for name, path, match in read_named(folder, list(kinds), NAME, "<kind>/<identity>/<image>", problems):
+            modality, camera = kinds[name]
+            role = split if split == "train" else "query" if modality == "infrared" else "gallery"
+            entries.append(Entry(path, int(match[1]) + 1, camera, modality, role))
+    return Listing(
+        "regdb",
+        folder,
+        entries,
+        num_cameras=2,
+        protocol="regdb",
+        published=PUBLISHED,
+        problems=problems,
+    )

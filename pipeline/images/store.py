@@ -1,0 +1,51 @@
+"""Packed images: decoded and resized once, then one memory-mapped uint8 array."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pipeline.images import table as image_table
+
+TABLE_FILE, IMAGES_FILE, META_FILE = "table.parquet", "images.npy", "meta.json"
+
+
+class ImageStore:
+    """A packed data set, opened read-only.
+
+    ``table``: one row per image. ``images``: ``[N, H, W, 3]`` uint8, memory-mapped, so that the processes of
+    a machine share its pages. ``cameras`` (int64) and ``is_infrared`` (bool): ``[N]``.
+    ``meta``: ``height``, ``width``, ``counts``, ``fingerprint``.
+
+    Raises:
+        ValueError: when a file is missing or the three of them do not belong together.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        missing = [name for name in (TABLE_FILE, IMAGES_FILE, META_FILE) if not (folder / name).is_file()]
+        if missing:
+            raise ValueError(f"{folder} is not an image store, it lacks {', '.join(missing)}: build it again")
+        self.table: pd.DataFrame = image_table.read(folder / TABLE_FILE)
+        self.meta: dict[str, Any] = json.loads((folder / META_FILE).read_text())
+        self.images: np.ndarray = _open_array(folder / IMAGES_FILE)
+        self.cameras = self.table["camera_id"].to_numpy()
+        self.is_infrared = (self.table["modality"] == "infrared").to_numpy()
+        expected = (len(self.table), self.meta["height"], self.meta["width"], 3)
+        if self.images.shape != expected or self.images.dtype != np.uint8:
+            raise ValueError(
+                f"{folder / IMAGES_FILE}: expected uint8 {list(expected)} as the table and meta.json say, "
+                f"got {self.images.dtype} {list(self.images.shape)}: build the store again"
+            )
+        if self.meta["fingerprint"] != image_table.fingerprint(self.table):
+            raise ValueError(f"{folder}: meta.json is of another table than {TABLE_FILE}: build the store again")
+
+
+def _open_array(path: Path) -> np.ndarray:
+    try:
+        return np.load(path, mmap_mode="r")
+    except ValueError as error:
+        raise ValueError(f"{path} is cut short or no array ({error}): build the store again") from None

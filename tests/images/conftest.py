@@ -1,0 +1,3 @@
+from tests.datasets.conftest import market, pack, table
+
+__all__ = ["market", "pack", "table"]
