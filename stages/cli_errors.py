@@ -31,7 +31,7 @@ that much is reserved but unallocated, set PYTORCH_ALLOC_CONF=expandable_segment
 
 
 @contextmanager
-def told_plainly() -> Iterator[None]:
+def exit_on_user_error() -> Iterator[None]:
     """Ends the process with status 1 and the message alone for an error that was raised by this project's code.
 
     Such a message says what to do. Errors out of other code keep their traceback, since nobody expected them; but for

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from stages.cli_errors import told_plainly
+from stages.cli_errors import exit_on_user_error
 
 
 def main() -> None:
@@ -11,7 +11,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("name", help="a block of `cluster` in params.yaml; NAME_seed2 is of its experiment with seed 2")
     given = parser.parse_args()
-    with told_plainly():
+    with exit_on_user_error():
         run(given.name)
 
 

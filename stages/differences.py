@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from stages.cli_errors import told_plainly
+from stages.cli_errors import exit_on_user_error
 
 SCORES, OUT = Path("artifacts/evaluate"), Path("artifacts/differences")
 
@@ -16,7 +16,7 @@ def main() -> None:
     given = parser.parse_args()
     if malformed := [pair for pair in given.pairs if pair.count(":") != 1]:
         parser.error(f"expected ONE:OTHER, got {', '.join(malformed)}")
-    with told_plainly():
+    with exit_on_user_error():
         run([tuple(pair.split(":")) for pair in given.pairs], given.out)
 
 

@@ -7,7 +7,7 @@ with those of the paper's authors; the network is built by the experiment's bloc
 import argparse
 from pathlib import Path
 
-from stages.cli_errors import told_plainly
+from stages.cli_errors import exit_on_user_error
 
 
 def main() -> None:
@@ -22,7 +22,7 @@ def main() -> None:
         parser.error("--authors says how to read a file: name it by --weights")
     if given.weights and not given.out:
         parser.error("--weights needs --out, so that somebody else's numbers never stand in for the experiment's own")
-    with told_plainly():
+    with exit_on_user_error():
         run(given.name, given.weights, given.authors, given.out or Path("artifacts/evaluate") / given.name)
 
 

@@ -6,7 +6,7 @@ The validation split has chosen; the test set has not, and is only reported.
 import argparse
 from pathlib import Path
 
-from stages.cli_errors import told_plainly
+from stages.cli_errors import exit_on_user_error
 
 
 def main() -> None:
@@ -14,7 +14,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("name", help="a block of `tune` in params.yaml")
     given = parser.parse_args()
-    with told_plainly():
+    with exit_on_user_error():
         run(given.name)
 
 

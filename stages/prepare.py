@@ -5,7 +5,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from stages.cli_errors import told_plainly
+from stages.cli_errors import exit_on_user_error
 
 
 def main() -> None:
@@ -14,7 +14,7 @@ def main() -> None:
     parser.add_argument("name", help="a block of `prepare` in params.yaml")
     parser.add_argument("--check", action="store_true", help="only say what is wrong with it; status 1 if anything is")
     given = parser.parse_args()
-    with told_plainly():
+    with exit_on_user_error():
         run(given.name, is_check=given.check)
 
 

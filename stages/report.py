@@ -6,7 +6,7 @@ Without names, of everything in ``artifacts/evaluate``.
 import argparse
 from pathlib import Path
 
-from stages.cli_errors import told_plainly
+from stages.cli_errors import exit_on_user_error
 
 SCORES, TRAININGS, PREPARED = Path("artifacts/evaluate"), Path("artifacts/train"), Path("data/prepared")
 PAGE = Path("artifacts/report/index.html")
@@ -17,7 +17,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", help="experiments and references that have been evaluated")
     given = parser.parse_args()
-    with told_plainly():
+    with exit_on_user_error():
         run(given.names)
 
 

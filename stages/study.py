@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
-from stages.cli_errors import told_plainly
+from stages.cli_errors import exit_on_user_error
 
 TARGETS = [f"studies/dvc.yaml:{name}" for name in ("study", "differences_parts", "differences", "differences_across")]
 KNOWN, MEASURED = Path("studies/seconds.csv"), Path(".runs/usage")
@@ -33,7 +33,7 @@ def main() -> None:
     parser.add_argument("--plan", action="store_true", help="only say what there is to run")
     parser.add_argument("--record", action="store_true", help="only write how long the stages took here")
     given = parser.parse_args()
-    with told_plainly():
+    with exit_on_user_error():
         if given.record:
             record()
         else:

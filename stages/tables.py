@@ -11,7 +11,7 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from stages.cli_errors import told_plainly
+from stages.cli_errors import exit_on_user_error
 
 SCORES, TRAININGS, TABLES = Path("artifacts/evaluate"), Path("artifacts/train"), Path("artifacts/tables")
 PLACES = """tables: {0}/results.md, .tex, .csv    of the papers: {0}/papers/mdpr.md, mskd.md, smmd.md, .tex, .csv
@@ -30,7 +30,7 @@ def main() -> None:
     parser.add_argument("--differences", nargs="+", type=Path, default=[], help="for --readme: differences.csv files")
     parser.add_argument("--check-tracking", action="store_true", help="only compare the last tables with MLflow")
     given = parser.parse_args()
-    with told_plainly():
+    with exit_on_user_error():
         if given.check_tracking:
             check_tracking(given.out)
         elif given.readme:

@@ -14,7 +14,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stages.cli_errors import told_plainly
+from stages.cli_errors import exit_on_user_error
 
 if TYPE_CHECKING:
     from pipeline.cleanup.leftovers import Leftover
@@ -31,7 +31,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--remove", action="store_true", help="remove it, instead of listing it")
     given = parser.parse_args()
-    with told_plainly():
+    with exit_on_user_error():
         run(given.remove)
 
 

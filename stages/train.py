@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stages.cli_errors import told_plainly
+from stages.cli_errors import exit_on_user_error
 
 if TYPE_CHECKING:
     from pipeline.jobs.resources import ResourcesParams
@@ -18,7 +18,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("name", help="a block of `experiments` in params.yaml; NAME_seed2 is NAME with seed 2")
     given = parser.parse_args()
-    with told_plainly():
+    with exit_on_user_error():
         run(given.name)
 
 

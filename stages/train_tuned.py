@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from stages.cli_errors import told_plainly
+from stages.cli_errors import exit_on_user_error
 from stages.train import train_as
 
 
@@ -12,7 +12,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("name", help="a block of `tune` in params.yaml")
     given = parser.parse_args()
-    with told_plainly():
+    with exit_on_user_error():
         run(given.name)
 
 

@@ -8,7 +8,7 @@ from pipeline.jobs.train import train
 from pipeline.tracking.metrics import MetricsWriter
 from pipeline.training.experiment import describe
 from pipeline.training.step import PLAIN
-from stages.cli_errors import told_plainly
+from stages.cli_errors import exit_on_user_error
 from tests.jobs.victims import Slow
 from tests.noise import BASELINE, changed
 
@@ -21,6 +21,6 @@ def describe_job(runs, data, beats):
 
 
 if __name__ == "__main__":
-    with told_plainly():
+    with exit_on_user_error():
         resources = ResourcesParams(workers=2, cpus_per_worker=1, retries=0, **dict(PLAIN))
         train(describe_job(*map(Path, sys.argv[1:])), resources, MetricsWriter(None))
