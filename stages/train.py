@@ -34,14 +34,17 @@ def run(name: str) -> None:
 def train_as(name: str, params: dict[str, Any], resources: ResourcesParams) -> None:
     """Trains an experiment's block under a name and publishes its last checkpoint."""
     from pipeline.config import block
-    from pipeline.locking import alone
+    from pipeline.locking import exclusive_lock
     from pipeline.methods.registry import find
     from pipeline.tracking.runs import stage_run
     from pipeline.training.experiment import describe, publish
 
     data = Path("data/prepared") / block(params, "data")
     job = describe(name, params, find(block(params, "method")), data, Path(".runs"))
-    with alone(job.run_folder, "trained"), stage_run(stage="train", name=name, params=params, inputs=[data]) as tracked:
+    with (
+        exclusive_lock(job.run_folder, "trained"),
+        stage_run(stage="train", name=name, params=params, inputs=[data]) as tracked,
+    ):
         from pipeline.jobs.train import train
 
         writer = tracked.writer()

@@ -20,7 +20,7 @@ def run(name: str) -> None:
     """Searches for better values of an experiment, and writes those of the best trial."""
     from pipeline.config import block, load, parse
     from pipeline.jobs.resources import resources_of
-    from pipeline.locking import alone
+    from pipeline.locking import exclusive_lock
     from pipeline.methods.registry import find
     from pipeline.tracking.runs import stage_run
     from pipeline.tuning.plan import make_plan, search_folder
@@ -33,7 +33,7 @@ def run(name: str) -> None:
     method = find(block(experiment, "method"))
     data = Path("data/prepared") / block(experiment, "data")
     folder = search_folder(name, params, experiment, method, data, Path(".runs"))
-    with alone(folder, "searched"):
+    with exclusive_lock(folder, "searched"):
         plan = make_plan(name, params, experiment, method, data, folder)
         with stage_run(stage="tune", name=name, params=params.model_dump(), inputs=[data]) as tracked:
             from pipeline.jobs.tune import search

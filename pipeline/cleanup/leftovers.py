@@ -54,7 +54,7 @@ class Leftover:
             return None
         finally:
             if held is not None:
-                locking.release(held)
+                held.release()
         return size
 
 

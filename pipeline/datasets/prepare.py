@@ -17,7 +17,7 @@ from pipeline.datasets.packing import Packing
 from pipeline.datasets.validation.examination import examine
 from pipeline.datasets.validation.report import Report, unlisted
 from pipeline.images.table import DataError
-from pipeline.locking import alone
+from pipeline.locking import exclusive_lock
 from pipeline.synthetic_people import world
 
 DRAWS_FILE = "draws.parquet"
@@ -51,7 +51,7 @@ def prepare(name: str, params: PrepareParams, folder: Path) -> tuple[pd.DataFram
         ValueError: for an unknown reader, settings that are not the reader's, or while another process does the same.
     """
     workers = os.cpu_count() or 1
-    with alone(folder, "prepared"):
+    with exclusive_lock(folder, "prepared"):
         listing = _listed(name, params, folder, workers=workers)
         height, width = params.height, params.width
         with Packing(folder, rows=len(listing.entries), height=height, width=width) as packing:

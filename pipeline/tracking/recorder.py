@@ -228,7 +228,7 @@ def run(folder: Path) -> list[Pipeline]:
         try:
             unsent = record(folder)
         finally:
-            locking.release(held)
+            held.release()
     return unsent
 
 

@@ -188,7 +188,7 @@ def _sole_user(uri: str) -> Iterator[None]:
         yield
     finally:
         if held is not None:
-            locking.release(held)
+            held.release()
 
 
 def _metrics(

@@ -15,11 +15,11 @@ def project(trained, tmp_path, monkeypatch):
 
 
 def test_it_lists_and_then_removes_what_is_left_over_and_nothing_else(project, capsys):
-    from pipeline.locking import alone
+    from pipeline.locking import exclusive_lock
 
     runs, results = project.folder / ".runs", project.folder / "artifacts"
     made = {file: file.read_bytes() for file in results.rglob("*") if file.is_file()}
-    with alone(runs / "busy-0123456789abcdef", "trained"):
+    with exclusive_lock(runs / "busy-0123456789abcdef", "trained"):
         project.run(tidy)
         listed = capsys.readouterr().out
         assert (runs / "gone-0123456789abcdef").is_dir()

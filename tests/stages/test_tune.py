@@ -50,7 +50,7 @@ def test_a_search_that_another_process_is_at_is_refused_before_anything_is_made(
     monkeypatch.chdir(fresh.folder)
     params = parse(TuneParams, TUNE["small"], "tune.small")
     folder = search_folder("small", params, BASELINE, find("baseline"), Path("data/prepared/noise"), Path(".runs"))
-    with locking.alone(folder, "searched"):
+    with locking.exclusive_lock(folder, "searched"):
         assert "is being searched by another process: wait for it, or stop it" in refused(fresh, tune, "small")
     assert not folder.exists()
 
