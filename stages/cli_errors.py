@@ -1,5 +1,6 @@
 """How every stage ends when its parameters, its data or its weights are not what they should be."""
 
+import signal
 import sys
 import traceback
 from collections.abc import Iterator
@@ -35,13 +36,16 @@ def exit_on_user_error() -> Iterator[None]:
     """Ends the process with status 1 and the message alone for an error that was raised by this project's code.
 
     Such a message says what to do. Errors out of other code keep their traceback, since nobody expected them; but for
-    a GPU whose memory is full, for which there is advice.
+    a GPU whose memory is full, for which there is advice. Ctrl-C ends with status 130 and a sentence.
     """
     try:
         yield
     except StoppedError as stop:
         print(stop, file=sys.stderr)
         sys.exit(STATUS)
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on from where it was", file=sys.stderr)
+        sys.exit(128 + signal.SIGINT)
     except (ValueError, ArithmeticError, FileNotFoundError) as error:
         if not is_ours(error):
             raise
