@@ -30,7 +30,7 @@ WHOLE = (
 """Packages that are listed as a folder, since no stage needs a part of them only."""
 SEARCHES = ("stages.tune", "stages.train_tuned", "stages.gain")
 """One stage serves every method, and depends on all of them."""
-OBSERVERS = ("pipeline.locking", "pipeline.tracking", "stages.cli_errors")
+OBSERVERS = ("pipeline.locking", "pipeline.progress", "pipeline.tracking", "stages.cli_errors")
 """They see results and errors, or have a process wait for another, and never move a result."""
 
 

@@ -23,7 +23,7 @@ from pipeline.datasets.layouts.folders import check_parts, files
 from pipeline.datasets.layouts.matlab import read_variables
 from pipeline.datasets.listing import Listing
 from pipeline.datasets.location import UNPACKED, advice
-from pipeline.datasets.progress import in_threads
+from pipeline.datasets.threads import in_threads
 from pipeline.images.table import Counts, DataError, Entry
 
 PUBLISHED = {

@@ -22,9 +22,9 @@ from pipeline.images.store import ImageStore
 from pipeline.jobs.resources import ONE_WORKER, connected
 from pipeline.methods.registry import find
 from pipeline.neighbors.nearest import Progress
+from pipeline.progress import ProgressLine
 from pipeline.scoring.comparison import EvaluationParams
 from pipeline.scoring.evaluate import model_from
-from pipeline.scoring.progress import Said
 from pipeline.training.checkpoint import open_checkpoint
 from pipeline.training.embed import embed
 from pipeline.training.precision import use_plain_float32
@@ -135,7 +135,7 @@ def main() -> None:
                 rows,
                 batch_size=params.batch,
                 flip=params.flip,
-                progress=Said("embedding"),
+                progress=ProgressLine("embedding"),
             )
     except (ValueError, FileNotFoundError) as error:
         sys.exit(f"error: {error}")

@@ -19,7 +19,7 @@ from pipeline.jobs.blocks import Piece, pieces_between, pieces_within
 from pipeline.jobs.resources import ONE_WORKER, connected
 from pipeline.neighbors.nearest import Neighbors, Progress, find_nearest
 from pipeline.neighbors.space import METRICS
-from pipeline.scoring.progress import Said
+from pipeline.progress import ProgressLine
 
 ROWS_AT_ONCE = 65536
 PIECES_PER_CORE = 2  # that are under way or done and not yet taken in
@@ -150,7 +150,7 @@ def main() -> None:
         with connected(ONE_WORKER, groups=1):
             found = find_nearest_over_ray(
                 given.embeddings, given.k, gallery=given.gallery, metric=given.metric, rows_at_once=given.rows_at_once,
-                progress=Said("neighbours"),
+                progress=ProgressLine("neighbours"),
             )  # fmt: skip
     except (ValueError, FileNotFoundError) as error:
         sys.exit(f"error: {error}")

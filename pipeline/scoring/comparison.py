@@ -22,7 +22,7 @@ from pipeline.evaluation.stamp import Reranking
 from pipeline.evaluation.trials import distances_of, mean_metrics
 from pipeline.evaluation.verification import verify
 from pipeline.neighbors.cameras import center_cameras
-from pipeline.scoring.progress import Said
+from pipeline.progress import ProgressLine
 
 FALSE_POSITIVE_RATES = {"1e-4": 1e-4, "1e-3": 1e-3, "1e-2": 1e-2}
 
@@ -177,7 +177,7 @@ def compare(
     rankings, rates = [], []
     for trial, distances in zip(trials, each, strict=True):
         total = len(trial.query) * len(trial.gallery)
-        ranked, verified = (_Watched(distances, total, Said(what)) for what in ("ranking", "verification"))
+        ranked, verified = (_Watched(distances, total, ProgressLine(what)) for what in ("ranking", "verification"))
         rankings.append(
             rank_space(
                 ranked,
@@ -208,7 +208,7 @@ def _distances(
     )
     if params.query_expansion:
         expansion = params.query_expansion.model_dump()
-        query = expand_queries(query, gallery, **expansion, device=device, progress=Said("query expansion"))
+        query = expand_queries(query, gallery, **expansion, device=device, progress=ProgressLine("query expansion"))
     if params.reranking is None:
         return make_space(query, gallery, params.distance, device)
     return rerank(
@@ -217,7 +217,7 @@ def _distances(
         **params.reranking.model_dump(),
         metric=METRICS[params.distance],
         device=device,
-        progress=Said("neighbours for re-ranking"),
+        progress=ProgressLine("neighbours for re-ranking"),
     )
 
 

@@ -18,8 +18,8 @@ from pipeline.evaluation.protocols import Search
 from pipeline.evaluation.stamp import Protocol, Recipe, Result, market_protocol, write_result
 from pipeline.images.store import ImageStore
 from pipeline.layers.embedder import Embedder
+from pipeline.progress import ProgressLine
 from pipeline.scoring.comparison import Comparison, EvaluationParams, compare, searches_of
-from pipeline.scoring.progress import Said
 from pipeline.training.checkpoint import Checkpoint
 from pipeline.training.embed import embed
 from pipeline.training.experiment import ExperimentParams, build_method
@@ -185,7 +185,7 @@ def embed_test(model: Model, store: ImageStore, rows: np.ndarray, params: Evalua
         batch_size=params.batch,
         workers=Workers(0, 1),
         flip=params.flip,
-        progress=Said("embedding"),
+        progress=ProgressLine("embedding"),
     ).numpy()
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.datasets.listing import Listing
-from pipeline.datasets.progress import in_threads
+from pipeline.datasets.threads import in_threads
 from pipeline.datasets.validation import rules
 from pipeline.datasets.validation.findings import Finding
 from pipeline.datasets.validation.inspection import Facts, UnusableError, decode, digest, mislabelled, turned

@@ -2,13 +2,13 @@ import threading
 
 import pytest
 
-from pipeline.datasets import progress
-from pipeline.datasets.progress import in_threads
+from pipeline import progress
+from pipeline.datasets.threads import CHUNK, in_threads
 
 
 @pytest.mark.parametrize("workers", [1, 4])
 def test_results_stand_in_the_order_of_the_items(workers):
-    items = list(range(progress.CHUNK + 7))
+    items = list(range(CHUNK + 7))
     assert in_threads(lambda item: item * item, items, workers=workers, what="squaring") == [i * i for i in items]
 
 
@@ -31,12 +31,12 @@ def test_an_error_of_an_item_reaches_the_caller():
 
 
 def test_short_work_is_silent_and_long_work_says_how_far_it_is(capsys, monkeypatch):
-    items = range(2 * progress.CHUNK)
+    items = range(3 * CHUNK)
     in_threads(str, items, workers=1, what="naming")
     assert capsys.readouterr().err == ""
     monkeypatch.setattr(progress, "SECONDS_BETWEEN_LINES", 0.0)
     in_threads(str, items, workers=1, what="naming")
     first, last = capsys.readouterr().err.splitlines()
-    assert first.startswith("naming: 256 of 512, ")
-    assert last.startswith("naming: 512 of 512, ")
+    assert first.startswith("naming: 256 of 768, ")
+    assert last.startswith("naming: 512 of 768, ")
     assert last.endswith(" 0 s left")

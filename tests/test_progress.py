@@ -1,5 +1,5 @@
-from pipeline.scoring import progress
-from pipeline.scoring.progress import Said
+from pipeline import progress
+from pipeline.progress import ProgressLine
 
 
 def at(monkeypatch, seconds):
@@ -8,15 +8,15 @@ def at(monkeypatch, seconds):
 
 def test_long_work_says_how_far_it_is_and_how_long_it_takes(monkeypatch, capsys):
     at(monkeypatch, 100.0)
-    said = Said("ranking")
+    line = ProgressLine("ranking")
     for seconds, done in ((102.0, 1), (106.0, 2), (107.0, 3), (112.0, 6), (130.0, 8)):
         at(monkeypatch, seconds)
-        said(done, 8)
-    assert capsys.readouterr().err.splitlines() == ["ranking: 25%, 18 s left", "ranking: 75%, 4 s left"]
+        line(done, 8)
+    assert capsys.readouterr().err.splitlines() == ["ranking: 2 of 8, 18 s left", "ranking: 6 of 8, 4 s left"]
 
 
 def test_short_work_is_silent(capsys):
-    said = Said("ranking")
+    line = ProgressLine("ranking")
     for done in range(1, 9):
-        said(done, 8)
+        line(done, 8)
     assert capsys.readouterr().err == ""
