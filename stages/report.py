@@ -23,13 +23,13 @@ def main() -> None:
 
 def run(names: list[str]) -> None:
     """Writes the page and says where it is."""
-    from pipeline.report.artifacts import read_made
+    from pipeline.report.artifacts import read_artifacts
     from pipeline.report.page import render
     from pipeline.tracking import usage
     from pipeline.tracking.runs import stage_run, usage_folder
 
     with stage_run(stage="report", name="", params={}) as tracked:
-        made = read_made(SCORES, TRAININGS, PREPARED, names)
+        made = read_artifacts(SCORES, TRAININGS, PREPARED, names)
         page = render(made, usage.read(usage_folder()))
         PAGE.parent.mkdir(parents=True, exist_ok=True)
         PAGE.write_text(page)
