@@ -57,7 +57,7 @@ def list_images(folder: Path, *, distractors: bool) -> Listing:
         name="market1501_500k",
         entries=[*entries, *more],
         published=replace(PUBLISHED, gallery_images=PUBLISHED.gallery_images + MORE_IMAGES),
-        hearsay=["gallery_images"],
+        unverified_counts=["gallery_images"],
         problems=[*problems, *wrong],
     )
 

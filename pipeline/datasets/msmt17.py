@@ -21,7 +21,7 @@ PUBLISHED = {
     False: Counts(30_248, 1_041, 11_659, 3_060, 82_161, 3_060),
 }
 """With the validation images, and without."""
-HEARSAY = {
+UNVERIFIED_COUNTS = {
     True: ("train_identities", "query_identities", "gallery_identities"),
     False: ("train_images", "train_identities", "query_identities", "gallery_identities"),
 }
@@ -75,7 +75,7 @@ def list_images(folder: Path, *, version: str, validation: bool) -> Listing:
         entries=entries,
         num_cameras=15,
         published=PUBLISHED[validation],
-        hearsay=HEARSAY[validation],
+        unverified_counts=UNVERIFIED_COUNTS[validation],
         problems=problems,
         notes=notes,
     )

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.datasets.listing import Listing
-from pipeline.datasets.msmt17 import HEARSAY, PUBLISHED, TRAIN_IDENTITIES, list_images
+from pipeline.datasets.msmt17 import PUBLISHED, TRAIN_IDENTITIES, UNVERIFIED_COUNTS, list_images
 from pipeline.datasets.validation.examination import tabulate
 from pipeline.images.table import Counts, DataError
 from tests.datasets import tiny_sets
@@ -114,4 +114,4 @@ def test_counts_of_the_literature_are_notes_and_those_of_the_makers_must_hold(
     monkeypatch.setitem(PUBLISHED, False, Counts(2, 2, 3, 2, 2, 2))
     with pytest.raises(DataError, match="query images: 3 published, 2 here"):
         tabulate(list_images(folder, version="V1", validation=False), is_whole=True)
-    assert all(name in Counts.__dataclass_fields__ for names in HEARSAY.values() for name in names)
+    assert all(name in Counts.__dataclass_fields__ for names in UNVERIFIED_COUNTS.values() for name in names)

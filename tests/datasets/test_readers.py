@@ -136,7 +136,7 @@ def test_a_part_of_a_data_set_does_not_pass_for_the_whole(name: str, tmp_path: P
     with pytest.raises(DataError) as error:
         tabulate(listing, is_whole=True)
     published = f"train images: {listing.published.train_images:,} published, {given.counts[0]} here"
-    assert (published in error.value.problems) == ("train_images" not in listing.hearsay)
+    assert (published in error.value.problems) == ("train_images" not in listing.unverified_counts)
     assert any("query images" in line for line in error.value.problems)
 
 

@@ -64,7 +64,7 @@ def _check_table(listing: Listing, table: pd.DataFrame, pixels: pd.Series, *, is
         return [Finding("nothing", "no images")]
     counted = []
     if is_whole and listing.published is not None:
-        counted = rules.check_counts(table, listing.published, tuple(listing.hearsay))
+        counted = rules.check_counts(table, listing.published, tuple(listing.unverified_counts))
     as_published = is_whole and not any(finding.is_error for finding in counted)
     return [
         *rules.check_rows(table, num_cameras=listing.num_cameras),
