@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pipeline.batches.loading import Batch
+from pipeline.losses.triplet import Margin
 from pipeline.methods.mdpr.method import MDPR
 from pipeline.methods.mskd.method import MSKD
 from pipeline.methods.smmd.method import SMMD
@@ -121,11 +122,11 @@ def _distances(vectors: Tensor) -> Tensor:
     return (squares + squares.T - 2 * vectors @ vectors.T).clamp(min=1e-12).sqrt()
 
 
-def _triplet(vectors: Tensor, labels: Tensor, margin: float) -> Tensor:
+def _triplet(vectors: Tensor, labels: Tensor, margin: Margin) -> Tensor:
     distances, is_same = _distances(vectors), labels[:, None] == labels[None]
     farthest = torch.stack([row[same].max() for row, same in zip(distances, is_same, strict=True)])
     nearest = torch.stack([row[~same].min() for row, same in zip(distances, is_same, strict=True)])
-    if margin == 0:
+    if not margin or margin == "soft":
         return F.soft_margin_loss(nearest - farthest, torch.ones_like(nearest))
     return F.margin_ranking_loss(nearest, farthest, torch.ones_like(nearest), margin=margin)
 

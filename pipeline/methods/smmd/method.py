@@ -47,7 +47,7 @@ Epoch = Annotated[int, Field(ge=0)]
 
 class TwoStreamParams(MethodParams):
     """The baselines: ``base`` has average pooling, no non-local block and batch-hard triplets of ``triplet_margin``;
-    ``agw`` has GeM, non-local blocks in layers 2 and 3 and weighted triplets, which need no margin (null).
+    ``agw`` has GeM, non-local blocks in layers 2 and 3 and weighted triplets, without a margin ("weighted", or null).
 
     ``batch.images`` counts those of each identity in each modality. Losses are summed with weight 1.
     """
@@ -56,7 +56,7 @@ class TwoStreamParams(MethodParams):
     pooling: Literal["gem", "average"]
     non_local: Annotated[tuple[int, int, int, int], Field(strict=False)]
     smoothing: Annotated[float, Field(ge=0, lt=1)]
-    triplet_margin: Annotated[float, Field(ge=0)] | None
+    triplet_margin: Annotated[float, Field(ge=0)] | Literal["soft", "weighted"] | None
 
 
 class PrototypeParams(Record):
@@ -140,8 +140,10 @@ class TwoStream(Method):
                 num_classes=num_classes,
             )
         self.identity_loss = nn.CrossEntropyLoss(label_smoothing=params.smoothing)
-        margin = params.triplet_margin
-        self.triplet_loss: nn.Module = WeightedTripletLoss() if margin is None else TripletLoss(margin=margin)
+        if params.triplet_margin is None or params.triplet_margin == "weighted":
+            self.triplet_loss: nn.Module = WeightedTripletLoss()
+        else:
+            self.triplet_loss = TripletLoss(margin=params.triplet_margin or "soft")
 
     @classmethod
     def from_authors(cls, state: dict[str, Tensor]) -> dict[str, Tensor]:
