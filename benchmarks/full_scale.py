@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from speed_works.pictures import PARAMS
-from speed_works.table import hardware
+from speed_comparison.images import PARAMS
+from speed_comparison.table import hardware
 
 from pipeline.config import block, load, parse
 from pipeline.datasets.prepare import PrepareParams, prepare

@@ -23,9 +23,9 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as spawn
 import train_step
-from speed_works import table
-from speed_works.pictures import PARAMS
-from speed_works.table import Row
+from speed_comparison import table
+from speed_comparison.images import PARAMS
+from speed_comparison.table import Row
 
 from pipeline.config import block, load, parse
 from pipeline.methods.registry import find

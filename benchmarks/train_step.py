@@ -1,8 +1,8 @@
 """A training step of each paper beside the same mathematics in plain eager form: ``python benchmarks/train_step.py``.
 
 One group of 8 images at 256x128, ResNet-50, float32, on one core: networks, numbers and start are the same on both
-sides; theirs has the losses and updates of ``speed_works.eager`` and the optimizer as torch gives it, ours is the step
-of ``pipeline.training.loop``. ``NAME, channels last`` lays the same network out with its channels last, which changes
+sides; theirs has the losses and updates of ``speed_comparison.eager`` and torch's own optimizer, ours is the step of
+``pipeline.training.loop``. ``NAME, channels last`` lays the same network out with its channels last, which changes
 the last bits and is therefore no default. Where there is a GPU, ours is also timed there with 64 images a group, in
 autocast, channels last and, with ``--compile``, compiled, beside eager autocast and eager float32.
 ``groups`` is a step of four groups, in turn and in one pass, beside one of a single group of as many images.
@@ -24,9 +24,9 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from speed_works import eager, table
-from speed_works.pictures import PARAMS
-from speed_works.table import Row
+from speed_comparison import eager, table
+from speed_comparison.images import PARAMS
+from speed_comparison.table import Row
 from torch.nn import functional as F
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode

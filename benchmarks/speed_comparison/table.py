@@ -86,14 +86,14 @@ def _cpuinfo() -> list[str]:
 
 
 def main(
-    doc: str | None, works: Mapping[str, Callable[[argparse.Namespace], Sequence[Row]]], *options: Mapping[str, Any]
+    doc: str | None, cases: Mapping[str, Callable[[argparse.Namespace], Sequence[Row]]], *options: Mapping[str, Any]
 ) -> None:
-    """Measures the works that the command line asks for, and prints each as soon as it is measured.
+    """Measures the cases that the command line asks for, and prints each as soon as it is measured.
 
-    ``options`` are more arguments of the command line, each with its ``name``; works are given what was said there.
+    ``options`` are more arguments of the command line, each with its ``name``; cases are given what was said there.
     """
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", nargs="+", metavar="NAME", choices=works, help=f"of {', '.join(works)}")
+    parser.add_argument("--only", nargs="+", metavar="NAME", choices=cases, help=f"of {', '.join(cases)}")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the rows to this file")
     for option in options:
         parser.add_argument(option["name"], **{key: value for key, value in option.items() if key != "name"})
@@ -101,8 +101,8 @@ def main(
     print(hardware())
     print(f"{'work':62} {'ours':>9} {'theirs':>9} {'ratio':>7}  unit")
     rows: list[Row] = []
-    for name in given.only or works:
-        for row in works[name](given):
+    for name in given.only or cases:
+        for row in cases[name](given):
             rows.append(row)
             print(_line(row), flush=True)
             if given.json:

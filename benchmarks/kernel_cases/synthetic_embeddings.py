@@ -1,4 +1,4 @@
-"""Embeddings made up at the sizes of public data sets."""
+"""Synthetic embeddings at the sizes of public data sets."""
 
 from __future__ import annotations
 

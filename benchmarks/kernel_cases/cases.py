@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from kernel_works.made_up import embeddings, retrieval_set, training_set
-from kernel_works.measuring import Pair, Target, Work
-from kernel_works.references import product, rank_by_sorting
+from kernel_cases.measuring import Case, Pair, Target
+from kernel_cases.references import product, rank_by_sorting
+from kernel_cases.synthetic_embeddings import embeddings, retrieval_set, training_set
 from pipeline.clustering.dbscan import dbscan
 from pipeline.evaluation.labels import ALL_SEEN, SAME_CAMERA_REMOVED, CameraRule, Labels
 from pipeline.evaluation.protocols import SYSU_RULE
@@ -105,7 +105,7 @@ def clustering(device: str, *, images: int, identities: int) -> Pair:
     return Pair(lambda: dbscan(distances, eps=0.5, min_samples=4), lambda: theirs.fit(distances.to_scipy()))
 
 
-def works() -> list[Work]:
+def cases() -> list[Case]:
     """Returns all rows; sizes are those of the data sets' tests and training sets."""
     market, msmt17 = (dict(zip(("queries", "gallery", "identities"), size, strict=True)) for size in (MARKET, MSMT17))
     sysu = {"queries": 3803, "gallery": 301, "identities": 96}
@@ -116,22 +116,22 @@ def works() -> list[Work]:
     trained, untrained = {"is_trained": True}, {"is_trained": False}
     sorting, search = "sorting in numpy", "neighbour search"
     rows = [
-        Work("market-distances", Target(sorting, ratio=0.01), from_distances, market, once),
-        Work("market", Target("torch.mm", ratio=1.4), from_features, market, trained),
-        Work("market-untrained", Target("torch.mm", ratio=1.4), from_features, market, untrained),
-        Work("sysu-10-trials", Target(sorting, ratio=1 / 30), from_distances, sysu, sysu_trials),
-        Work("regdb-10-trials", Target(sorting, ratio=1 / 30), from_distances, regdb, regdb_trials),
+        Case("market-distances", Target(sorting, ratio=0.01), from_distances, market, once),
+        Case("market", Target("torch.mm", ratio=1.4), from_features, market, trained),
+        Case("market-untrained", Target("torch.mm", ratio=1.4), from_features, market, untrained),
+        Case("sysu-10-trials", Target(sorting, ratio=1 / 30), from_distances, sysu, sysu_trials),
+        Case("regdb-10-trials", Target(sorting, ratio=1 / 30), from_distances, regdb, regdb_trials),
     ]
     for images, identities in ((12936, 751), (32621, 1041)):
         size, within = {"images": images, "identities": identities}, Target(search, ratio=1.3, gib=0.3)
-        rows.append(Work(f"jaccard-{images}", within, jaccard, size, {}))
-        rows.append(Work(f"dbscan-{images}", Target("scikit-learn", seconds=0.1), clustering, size, {}))
+        rows.append(Case(f"jaccard-{images}", within, jaccard, size, {}))
+        rows.append(Case(f"dbscan-{images}", Target("scikit-learn", seconds=0.1), clustering, size, {}))
     rows += [
-        Work("reranking-market", Target(search, ratio=1.5, gib=1.0), reranking, market, {"is_beside_search": True}),
-        Work("msmt17", Target("torch.mm", ratio=1.4, gib=1.0), from_features, msmt17, trained),
-        Work("reranking-msmt17", Target("torch.mm", gib=4.0), reranking, msmt17, {"is_beside_search": False}),
+        Case("reranking-market", Target(search, ratio=1.5, gib=1.0), reranking, market, {"is_beside_search": True}),
+        Case("msmt17", Target("torch.mm", ratio=1.4, gib=1.0), from_features, msmt17, trained),
+        Case("reranking-msmt17", Target("torch.mm", gib=4.0), reranking, msmt17, {"is_beside_search": False}),
     ]
     for images in (6250, 12500, 25000, 50000, 100000):
         size, within = {"images": images, "identities": images // 17}, Target("torch.mm", ratio=1.0)
-        rows.append(Work(f"growth-{images}", within, growth, size, {}))
+        rows.append(Case(f"growth-{images}", within, growth, size, {}))
     return rows

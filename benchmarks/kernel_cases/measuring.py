@@ -54,7 +54,7 @@ class Pair(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Work:
+class Case:
     """One row to be: ``prepare(device, **sizes, **settings)`` returns what is timed."""
 
     name: str
