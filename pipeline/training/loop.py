@@ -132,8 +132,8 @@ class Trainer:
         """
         first = self._resume()
         steps = self.epoch_state.steps if self.epoch_state else 0
-        self.workers.agree("where to go on and in which precision", (first, steps, self.precision))
-        self.workers.follow_first(self.method.state_dict().values())
+        self.workers.check_equal("where to go on and in which precision", (first, steps, self.precision))
+        self.workers.broadcast_from_first(self.method.state_dict().values())
         progress = Progress(self.name, epochs=self.params.epochs, epochs_done=first, visible=self.workers.is_first)
         if first or steps:
             progress.say(f"resumed after {_place(first, steps)} of {self.params.epochs}")
@@ -169,7 +169,7 @@ class Trainer:
             if self.is_stopping and step + 1 < len(batches):
                 self._save(epoch, state)
                 return None
-        self.workers.follow_first(self.method.buffers())
+        self.workers.broadcast_from_first(self.method.buffers())
         metrics = {name: value / len(batches) for name, value in state.total.items()}
         if metrics.get("skipped_steps") == 1 and self.scaler.get_scale() < 1:
             raise NonFiniteLossError(
@@ -227,9 +227,9 @@ class Trainer:
         _check_finite(parts, f"{self.name} ({type(self.method).__name__}), epoch {epoch + 1}, step {step + 1}")
         self.scaler.step(self.optimizer)
         self.scaler.update()
-        labels = self.workers.join(torch.cat([batch.labels for batch in groups]))
+        labels = self.workers.all_gather(torch.cat([batch.labels for batch in groups]))
         shared = {
-            name: self.workers.join(torch.cat([output.shared[name] for output in outputs]))
+            name: self.workers.all_gather(torch.cat([output.shared[name] for output in outputs]))
             for name in outputs[0].shared
         }
         self.method.after_step(labels, shared)
@@ -269,7 +269,7 @@ class Trainer:
         mean: Tensor = torch.stack(rows).sum(0) / self.method.groups
         is_asked = self.workers.is_first and self.run_folder is not None and stopping.is_requested(self.run_folder)
         mean = torch.cat([mean, mean.new_full((1,), float(is_asked))])
-        self.workers.sum_(mean)
+        self.workers.all_reduce_sum(mean)
         norm = torch.nn.utils.get_total_norm(gradients(self.trained))
         *values, asked, size = torch.cat([mean, norm.double().view(1)]).tolist()
         self.is_stopping = asked > 0
@@ -309,7 +309,7 @@ class Trainer:
             }
             steps = state.steps if state else 0
             checkpoint.save_epoch(self.run_folder, epochs, self.method, trainer, self.meta, steps=steps)
-        self.workers.wait()
+        self.workers.barrier()
 
     def _resume(self) -> int:
         """Returns the number of epochs that the newest checkpoint has behind it, after restoring it."""

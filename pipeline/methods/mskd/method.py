@@ -172,7 +172,7 @@ class MSKD(Method):
             _check_clusters(found, epoch)
             return found, centroids(views, torch.from_numpy(found))
 
-        found, memories = Workers.current().once(cluster)
+        found, memories = Workers.current().run_on_first(cluster)
         self.memories = memories.to(self.memories)
         return _spread(found, rows, len(labels))
 

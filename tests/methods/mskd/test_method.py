@@ -289,7 +289,7 @@ def test_workers_other_than_the_first_take_its_clusters(monkeypatch):
     first = build()
     labels = first.begin_epoch(0, embed_all, GIVEN)
     answer = labels[:32].copy(), first.memories.clone()
-    monkeypatch.setattr(Workers, "once", lambda workers, compute: answer)
+    monkeypatch.setattr(Workers, "run_on_first", lambda workers, compute: answer)
     with_clusters(monkeypatch, [-1] * 32)
     other = build()
     assert np.array_equal(other.begin_epoch(0, embed_all, GIVEN), labels)
