@@ -196,8 +196,8 @@ class Trainer:
         before, self.drawn = self.drawn, labels[self.images]
         is_new = before is None or not np.array_equal(before, self.drawn)
         is_infrared = self.loader.is_infrared[self.images].numpy()
-        if is_new and (notice := self.method.notice(self.drawn, is_infrared)):
-            progress.say(notice)
+        if is_new and (line := self.method.describe_labels(self.drawn, is_infrared)):
+            progress.say(line)
         if not self.workers.is_first:
             return {}
         cameras = self.loader.cameras[self.images]

@@ -10,7 +10,7 @@ import torch
 
 from pipeline.backbones.resnet import BackboneParams, ResNet
 from pipeline.batches.loading import Batch
-from pipeline.batches.samplers import identity_batches, report
+from pipeline.batches.samplers import describe_identities, identity_batches
 from pipeline.layers.embedder import Embedder
 from pipeline.losses.cross_entropy import SmoothedCrossEntropy
 from pipeline.losses.triplet import Margin, TripletLoss
@@ -60,9 +60,9 @@ class Baseline(Method):
         self.identity_loss = SmoothedCrossEntropy(smoothing=params.smoothing)
         self.triplet_loss = TripletLoss(margin=params.triplet_margin or "soft")
 
-    def notice(self, labels: np.ndarray, is_infrared: np.ndarray) -> str:
+    def describe_labels(self, labels: np.ndarray, is_infrared: np.ndarray) -> str:
         """Returns how many identities have too few images."""
-        return report(labels, identities=self.batch.identities, images=self.batch.images)
+        return describe_identities(labels, identities=self.batch.identities, images=self.batch.images)
 
     def batches(self, labels: np.ndarray, epoch: int) -> Iterable[np.ndarray]:
         """Yields identity batches."""

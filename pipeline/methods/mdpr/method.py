@@ -12,7 +12,7 @@ from torch import Tensor
 
 from pipeline.backbones.resnet import BackboneParams, ResNet
 from pipeline.batches.loading import Batch
-from pipeline.batches.samplers import identity_batches, report
+from pipeline.batches.samplers import describe_identities, identity_batches
 from pipeline.layers.embedder import Embedder
 from pipeline.layers.parts import check_stripes
 from pipeline.losses.triplet import Margin, TripletLoss
@@ -111,9 +111,9 @@ class MDPR(Method):
         """Returns a state by our names from one by the names of github.com/KuilongCui/MDPR."""
         return mdpr_from_authors(state)
 
-    def notice(self, labels: np.ndarray, is_infrared: np.ndarray) -> str:
+    def describe_labels(self, labels: np.ndarray, is_infrared: np.ndarray) -> str:
         """Returns how many identities have too few images."""
-        return report(labels, identities=self.params.batch.identities, images=self.params.batch.images)
+        return describe_identities(labels, identities=self.params.batch.identities, images=self.params.batch.images)
 
     def batches(self, labels: np.ndarray, epoch: int) -> Iterable[np.ndarray]:
         """Yields identity batches."""

@@ -19,7 +19,7 @@ from pipeline.clustering.quality import measure_quality
 from pipeline.config import Record
 from pipeline.layers.embedder import Embedder
 from pipeline.methods.mskd.authors import mskd_from_authors
-from pipeline.methods.mskd.batches import cluster_batches, cluster_report
+from pipeline.methods.mskd.batches import cluster_batches, describe_clusters
 from pipeline.methods.mskd.losses import MimickedViews, MultiViewLoss, centroids, update_memory
 from pipeline.methods.mskd.network import MSKDNetwork, Stripes, split_views
 from pipeline.training.method import EmbedAll, Method, MethodParams, StepOutput
@@ -145,9 +145,9 @@ class MSKD(Method):
             self.teacher.eval()
         return self
 
-    def notice(self, labels: np.ndarray, is_infrared: np.ndarray) -> str:
+    def describe_labels(self, labels: np.ndarray, is_infrared: np.ndarray) -> str:
         """Returns how many clusters there are, and how many are too small or too few."""
-        return cluster_report(labels, **self.params.batch.model_dump())
+        return describe_clusters(labels, **self.params.batch.model_dump())
 
     def enter_epoch(self, epoch: int) -> None:
         """Sets the momentum of the epoch's memories."""

@@ -27,7 +27,7 @@ from pipeline.layers.embedder import Embedder
 from pipeline.losses.feature_mimicry import FeatureMimicryLoss
 from pipeline.losses.triplet import TripletLoss
 from pipeline.methods.smmd.authors import agw_from_authors
-from pipeline.methods.smmd.batches import modality_batches, report_modalities
+from pipeline.methods.smmd.batches import describe_modalities, modality_batches
 from pipeline.methods.smmd.losses import (
     Direction,
     ModalityDistillationLoss,
@@ -158,9 +158,9 @@ class TwoStream(Method):
         """Returns neck and classifier, which the authors of AGW train ten times as fast as the rest."""
         return [self.network.neck, self.network.classifier]
 
-    def notice(self, labels: np.ndarray, is_infrared: np.ndarray) -> str:
+    def describe_labels(self, labels: np.ndarray, is_infrared: np.ndarray) -> str:
         """Returns how many images there are, and how many identities were seen in one modality only."""
-        return report_modalities(labels, is_infrared)
+        return describe_modalities(labels, is_infrared)
 
     def batches(self, labels: np.ndarray, epoch: int) -> Iterable[np.ndarray]:
         """Yields batches of persons in both modalities."""

@@ -226,7 +226,7 @@ def test_fewer_clusters_than_a_batch_wants_are_repeated_and_said_to_be(monkeypat
     with_clusters(monkeypatch, [0] * 5 + [1] * 3 + [2] * 4 + [-1] * 20)
     method = build()
     labels = method.begin_epoch(0, embed_all, GIVEN)
-    assert "a batch wants 4 clusters and repeats some" in method.notice(labels[:32], np.zeros(32, dtype=bool))
+    assert "a batch wants 4 clusters and repeats some" in method.describe_labels(labels[:32], np.zeros(32, dtype=bool))
     batches = list(method.batches(labels, 0))
     assert [rows.shape for rows in batches] == [(2, 4)] * 4
     assert set(labels[batches[0].ravel()]) == {0, 1, 2}

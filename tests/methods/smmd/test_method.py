@@ -175,7 +175,7 @@ def test_distillation_moves_no_prototype_and_classifying_them_moves_the_classifi
 
 
 def test_identities_of_one_modality_are_said_before_training():
-    assert "never drawn" in build().notice(np.array([0, 0, 1, 1, 0, 0, 2, 2]), IS_INFRARED.numpy())
+    assert "never drawn" in build().describe_labels(np.array([0, 0, 1, 1, 0, 0, 2, 2]), IS_INFRARED.numpy())
 
 
 def test_embeddings_need_the_modality():
