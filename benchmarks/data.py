@@ -71,10 +71,10 @@ def multiply(source: Path, folder: Path) -> None:
 def pack(source: Path, folder: Path, height: int, width: int) -> pd.DataFrame:
     """Packs a data set in Market-1501's layout, as the stage does, and returns its table."""
     listing = market1501.list_images(source, distractors=False)
-    with Packing(folder, rows=len(listing.entries), height=height, width=width) as keeper:
-        table, report = examine(listing, name="bench", is_whole=False, keeper=keeper, workers=CORES)
+    with Packing(folder, rows=len(listing.entries), height=height, width=width) as packing:
+        table, report = examine(listing, name="bench", is_whole=False, cache=packing, workers=CORES)
         report.refuse_errors(source)
-        keeper.finish(table, {}, {})
+        packing.finish(table, {}, {})
     return table
 
 

@@ -211,9 +211,9 @@ def _members(file: zipfile.ZipFile | tarfile.TarFile) -> Iterator[Member]:
     for entry in file:
         kind = "file" if entry.isreg() else "folder" if entry.isdir() else "a device or the like"
         yield Member(entry.name, "a link" if entry.issym() or entry.islnk() else kind, entry.size, entry)
-    sips: Any = file.fileobj
-    sips.seek(file.offset)
-    if sips.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+    source: Any = file.fileobj
+    source.seek(file.offset)
+    if source.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
         raise EOFError("it ends without the mark of its end")  # which tarfile takes for an end like any other
 
 
@@ -225,12 +225,12 @@ def _opened(archive: Path) -> Iterator[zipfile.ZipFile | tarfile.TarFile]:
             yield file
         return
     raw: Any = archive.open("rb") if archive.name.lower().endswith(".tar") else GzipFile(archive)
-    sips: Any = _Sips(raw)
-    with raw, tarfile.open(fileobj=sips, mode="r:") as file:
+    source: Any = _BoundedReads(raw)
+    with raw, tarfile.open(fileobj=source, mode="r:") as file:
         yield file
 
 
-class _Sips:
+class _BoundedReads:
     """A file of which no more than a little is read at a time: a header can't ask for all the memory there is."""
 
     def __init__(self, raw: Any) -> None:

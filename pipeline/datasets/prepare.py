@@ -56,7 +56,7 @@ def prepare(name: str, params: PrepareParams, folder: Path) -> tuple[pd.DataFram
         height, width = params.height, params.width
         with Packing(folder, rows=len(listing.entries), height=height, width=width) as packing:
             table, report = examine(
-                listing, name=name, is_whole=params.published_counts, keeper=packing, workers=workers
+                listing, name=name, is_whole=params.published_counts, cache=packing, workers=workers
             )
             report.write(report_of(folder))
             report.refuse_errors(listing.folder)
@@ -83,7 +83,7 @@ def check(name: str, params: PrepareParams, folder: Path) -> Report:
         listing = _listed(name, params, folder, workers=workers)
     except DataError as error:
         return _unlisted(name, error)
-    _, report = examine(listing, name=name, is_whole=params.published_counts, keeper=None, workers=workers)
+    _, report = examine(listing, name=name, is_whole=params.published_counts, cache=None, workers=workers)
     report.write(report_of(folder))
     return report
 

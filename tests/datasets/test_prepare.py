@@ -190,16 +190,16 @@ def test_two_processes_that_prepare_the_same_are_refused_and_the_first_keeps_wha
 ) -> None:
     monkeypatch.setenv("REID_DATA_MARKET1501", str(market))
     monkeypatch.setattr(locking, "PATIENCE_SECONDS", 0.0)
-    keep, tried = Packing.keep, []
+    store, tried = Packing.store, []
 
     def interrupted(self: Packing, *image: Any) -> None:
         if not tried:
             tried.append("once")
             with pytest.raises(ValueError, match="out is being prepared by another process: wait for it, or stop it"):
                 prepare("small", params(), Path("out"))
-        keep(self, *image)
+        store(self, *image)
 
-    monkeypatch.setattr(Packing, "keep", interrupted)
+    monkeypatch.setattr(Packing, "store", interrupted)
     monkeypatch.setattr(os, "cpu_count", lambda: 1)
     prepare("small", params(), Path("out"))
     assert tried
