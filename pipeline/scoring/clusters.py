@@ -46,7 +46,7 @@ def cluster(
     for its start weights. The true identities are seen by ``Method.label_quality`` alone.
 
     Raises:
-        ValueError: for a method that makes no labels; as ``weights.start`` and ``open_checkpoint``.
+        ValueError: for a method that makes no labels; as ``weights.load_start`` and ``open_checkpoint``.
     """
     use_plain_float32()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -55,7 +55,7 @@ def cluster(
     given, rows = shown_labels(identities, "unsupervised"), np.flatnonzero(identities >= 0)
     method = build_method(kind, params, f"experiments.{name}", store, num_classes=1)
     if trained is None:
-        weights.start(cast(weights.HasBackbone, method.network), start_file(params.start))
+        weights.load_start(cast(weights.HasBackbone, method.network), start_file(params.start))
     else:
         method.network.load_state_dict(open_checkpoint(trained).model())
     method.begin_training(store.cameras, store.is_infrared, {})

@@ -149,7 +149,7 @@ def run(
     workers = Workers.current()
     method = build_method(job.method, params, f"experiments.{job.name}", store, job.meta["num_classes"])
     if workers.is_first:
-        weights.start(cast(weights.HasBackbone, method.network), job.start)
+        weights.load_start(cast(weights.HasBackbone, method.network), job.start)
     method.begin_training(store.cameras, store.is_infrared, job.sources)
     dtype = storage_dtype(precision)
     method.to(device=device, dtype=dtype)
