@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import signal
 import sys
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -275,7 +276,10 @@ def _run(params: PeopleParams, folder: Path, chunks: list[list[Shot]], workers: 
         for chunk in chunks:
             yield _render_chunk(params, folder, chunk)
         return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        jobs = [pool.submit(_render_chunk, params, folder, chunk) for chunk in chunks]
-        for job in jobs:
-            yield job.result()
+    deaf = (signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches these processes too
+    with ProcessPoolExecutor(workers, get_context("spawn"), initializer=signal.signal, initargs=deaf) as pool:
+        try:
+            for job in [pool.submit(_render_chunk, params, folder, chunk) for chunk in chunks]:
+                yield job.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
