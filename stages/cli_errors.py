@@ -10,7 +10,7 @@ from pathlib import Path
 from pipeline.training.stopping import STATUS, StoppedError
 
 ROOT = Path(__file__).resolve().parents[1]
-OURS = (ROOT / "pipeline", ROOT / "stages")
+SOURCES = (ROOT / "pipeline", ROOT / "stages")
 
 EMBEDDING = """\
 It was embedding images, so many at a time as experiments.NAME.training.embedding_batch says in a training, and
@@ -47,20 +47,20 @@ def exit_on_user_error() -> Iterator[None]:
         print("stopped; the same command goes on from where it was", file=sys.stderr)
         sys.exit(128 + signal.SIGINT)
     except (ValueError, ArithmeticError, FileNotFoundError) as error:
-        if not is_ours(error):
+        if not is_from_this_project(error):
             raise
         sys.exit(f"error: {error}")
     except RuntimeError as error:
         if not is_full_gpu(error):
             raise
-        sys.exit(f"error: {advice(error)}")
+        sys.exit(f"error: {memory_advice(error)}")
 
 
-def is_ours(error: BaseException) -> bool:
+def is_from_this_project(error: BaseException) -> bool:
     """Returns whether the line that raised the error is one of this project's."""
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     raised_in = Path(frames[-1].f_code.co_filename).resolve()
-    return any(raised_in.is_relative_to(folder) for folder in OURS)
+    return any(raised_in.is_relative_to(folder) for folder in SOURCES)
 
 
 def is_full_gpu(error: BaseException) -> bool:
@@ -68,7 +68,7 @@ def is_full_gpu(error: BaseException) -> bool:
     return any((kind.__module__, kind.__name__) == ("torch", "OutOfMemoryError") for kind in type(error).mro())
 
 
-def advice(error: BaseException) -> str:
+def memory_advice(error: BaseException) -> str:
     """Returns what torch said of a full GPU, and which keys of params.yaml ask for less of it."""
     files = {Path(frame.f_code.co_filename).name for frame, _ in traceback.walk_tb(error.__traceback__)}
     where = EMBEDDING if "embed.py" in files or "training/embed.py" in str(error.__cause__) else TRAINING
