@@ -19,8 +19,8 @@ import pandas as pd
 from PIL import Image
 
 from pipeline.config import block, load, parse
-from pipeline.datasets import market1501
 from pipeline.datasets.packing import Packing
+from pipeline.datasets.readers import market1501
 from pipeline.datasets.validation.examination import examine
 from pipeline.synthetic_people import world
 

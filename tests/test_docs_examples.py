@@ -1,4 +1,4 @@
-"""What docs/adding_a_method.md, adding_a_data_set.md and export.md show is built from their code blocks, and run."""
+"""What docs/adding_a_method.md and export.md show is built from their code blocks, and run."""
 
 import importlib
 import json
@@ -13,10 +13,8 @@ import pytest
 import yaml
 from PIL import Image
 
-from pipeline.datasets import readers
 from pipeline.methods import registry
-from stages import prepare, train
-from tests.datasets import tiny_sets
+from stages import train
 from tests.noise import BACKBONE, BASELINE, BATCH
 from tests.stages.conftest import Project
 
@@ -38,8 +36,7 @@ def module(tmp_path, monkeypatch):
         return name
 
     yield write
-    for name in ("shown_method", "shown_reader"):
-        sys.modules.pop(name, None)
+    sys.modules.pop("shown_method", None)
 
 
 def with_block(page, under):
@@ -67,28 +64,6 @@ def test_the_method_of_the_page_trains(module, noise, tmp_path, monkeypatch):
     assert (meta["experiment"]["method"], meta["epoch"]) == ("cosine", 1)
     history = pd.read_csv(tmp_path / "artifacts" / "train" / "cosine" / "history.csv")
     assert history.loc[0, "loss"] == history.loc[0, "identity"] > 0
-
-
-def test_the_reader_of_the_page_reads_what_it_describes(module, tmp_path, monkeypatch, capsys):
-    registered, name = blocks("adding_a_data_set.md", "python")[1], module("adding_a_data_set.md", "shown_reader")
-    assert registered.strip() == 'READERS["school"] = "pipeline.data.school"'
-    monkeypatch.setitem(readers.READERS, "school", name)
-    shown = with_block("adding_a_data_set.md", "prepare")["prepare"]["school_256x128"]
-    for person in (1, 2):
-        for camera in (1, 2, 3):
-            tiny_sets.image(tmp_path / f"data/raw/school/train/{person:04d}-{camera}-00001.jpg")
-    for person in (3, 12):
-        for role, camera in (("query", 3), ("gallery", 1), ("gallery", 2)):
-            tiny_sets.image(tmp_path / f"data/raw/school/{role}/{person:04d}-{camera}-00481.jpg")
-    project = Project(tmp_path)
-    project.write(prepare={"school_256x128": {**shown, "height": 32, "width": 16}})
-    project.run(prepare, "school_256x128")
-    assert "school_256x128: 0 errors" in capsys.readouterr().out
-    packed = tmp_path / "data" / "prepared" / "school_256x128"
-    assert json.loads((packed / "meta.json").read_text())["name"] == "school"
-    tiny_sets.image(tmp_path / "data/raw/school/query/12.jpg")
-    with pytest.raises(SystemExit, match=r"query/12\.jpg: .*<person>-<camera>-<frame>\.jpg"):
-        project.run(prepare, "school_256x128")
 
 
 def test_the_lines_that_run_an_exported_file_run(tmp_path, monkeypatch, noise):

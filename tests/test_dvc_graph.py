@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from pipeline import config
-from pipeline.datasets.readers import READERS
+from pipeline.datasets.reader import path_of
 from pipeline.methods.registry import METHODS, find
 from pipeline.tuning.overlay import overlaid
 from stages.tables import with_seeds
@@ -89,7 +89,7 @@ def imported_files(graph, command):
     if entry == "stages.references":
         argument = TREE["references"][argument]["pretrained"]
     if entry == "stages.prepare":
-        roots.add(READERS[TREE["prepare"][argument]["reader"]])
+        roots.add(path_of(TREE["prepare"][argument]["reader"]))
     if entry == "stages.cluster":
         argument = config.seeded_block(TREE, "cluster", argument)["experiment"]
     if entry in ("stages.train", "stages.cluster", "stages.evaluate", "stages.references"):

@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from pipeline import config
-from pipeline.datasets import readers, regdb
+from pipeline.datasets import reader as readers
 from pipeline.datasets.prepare import PrepareParams
+from pipeline.datasets.readers import regdb
 from pipeline.jobs.resources import ResourcesParams, resources_of
 from pipeline.methods.registry import find
 from pipeline.scoring.comparison import EvaluationParams
@@ -28,7 +29,7 @@ def test_every_data_set_can_be_read(name):
 
 def test_every_data_set_has_an_experiment():
     used = {TREE["prepare"][experiment["data"]]["reader"] for experiment in TREE["experiments"].values()}
-    assert used == set(readers.READERS)
+    assert used == set(readers.names())
 
 
 def test_each_split_of_regdb_has_a_block_that_differs_in_the_split_alone():

@@ -9,11 +9,11 @@ from typing import Any
 import pandas as pd
 
 from pipeline.config import Record, parse
-from pipeline.datasets import readers
 from pipeline.datasets.archives import unpacked
 from pipeline.datasets.listing import Listing
 from pipeline.datasets.location import RAW, locate
 from pipeline.datasets.packing import Packing
+from pipeline.datasets.reader import find
 from pipeline.datasets.validation.examination import examine
 from pipeline.datasets.validation.report import Report, unlisted
 from pipeline.images.table import DataError
@@ -113,10 +113,10 @@ def list_images(name: str, params: PrepareParams, *, workers: int) -> Listing:
         DataError: when the folder, or a part without which nothing can be listed, is not there.
         ValueError: for an unknown reader, or settings that are not the reader's.
     """
-    reader = readers.find(params.reader)
+    reader = find(params.reader)
     settings = parse(reader.Settings, params.settings, f"prepare.{name}.settings")
     if params.people is None:
-        folder = unpacked(locate(name if params.reader in readers.OWN else params.reader))
+        folder = unpacked(locate(name if reader.TITLE is None else params.reader))
     else:
         world.render(params.people, RAW / name, workers=workers)
         folder = RAW / name / params.reader

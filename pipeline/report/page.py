@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from pipeline.evaluation.stamp import Result
-from pipeline.report import cards, citations, costs, images, numbers
+from pipeline.report import cards, costs, images, numbers
 from pipeline.report.artifacts import Made, Scored, Training
 from pipeline.tables.figures import looks
 from pipeline.tables.overview import build_tables
@@ -46,7 +46,6 @@ def sections(given: Made, usages: Sequence[Usage]) -> dict[str, Any]:
     networks = [(data, rows) for data, rows in looked_at.items()]
     with_images = [(rows, given.stores[data]) for data, rows in networks if data in given.stores]
     own_cards = model_cards(given)
-    cited = citations.read_citations()
     results = collect([file for one in given.scores for file in one.files])
     published = read_published()
     return {
@@ -67,7 +66,7 @@ def sections(given: Made, usages: Sequence[Usage]) -> dict[str, Any]:
         "versions": versions(given.trainings),
         "stamps": stamps(given.scores),
         "cards": own_cards,
-        "citations": [(key, cited[key]) for key in dict.fromkeys(key for card in own_cards for key in card.keys)],
+        "citations": list({key: entry for card in own_cards for key, entry in card.citations.items()}.items()),
         "summary": summary(given),
     }
 

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from pipeline.datasets.market1501 import list_images
 from pipeline.datasets.packing import Packing
+from pipeline.datasets.readers.market1501 import list_images
 from pipeline.datasets.validation.examination import examine, tabulate
 from pipeline.datasets.validation.report import Report
 

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from pipeline.datasets.listing import Listing
-from pipeline.datasets.market1501 import list_images
+from pipeline.datasets.readers.market1501 import list_images
 from pipeline.datasets.validation.examination import examine, tabulate
 from pipeline.images.table import Counts, DataError, fingerprint
 

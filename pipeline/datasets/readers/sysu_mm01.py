@@ -28,11 +28,20 @@ LISTS = {"train_id": "train", "val_id": "train", "test_id": "test"}
 NAME = re.compile(r"\d{4}\.jpg")
 DRAWS = "exp/rand_perm_cam.mat"
 
+TITLE = "SYSU-MM01"
 ADVICE = advice(
     "sysu_mm01",
-    "SYSU-MM01",
+    TITLE,
     "Ask its authors (Ancong Wu, wuanc@mail.sysu.edu.cn) with the signed agreement of github.com/wuancong/SYSU-MM01; "
     "the folder to give is SYSU-MM01, which holds cam1 to cam6 and exp.",
+)
+CITATIONS = (
+    """@inproceedings{wu2017rgb,
+  title     = {RGB-Infrared Cross-Modality Person Re-Identification},
+  author    = {Wu, Ancong and Zheng, Wei-Shi and Yu, Hong-Xing and Gong, Shaogang and Lai, Jianhuang},
+  booktitle = {IEEE International Conference on Computer Vision (ICCV)},
+  year      = {2017}
+}""",
 )
 
 

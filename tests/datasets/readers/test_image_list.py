@@ -3,8 +3,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from pipeline.datasets.image_list import list_images
 from pipeline.datasets.listing import Listing
+from pipeline.datasets.readers.image_list import list_images
 from pipeline.datasets.validation.examination import tabulate
 from pipeline.images.table import DataError, unmatched_queries
 from tests.datasets import tiny_sets

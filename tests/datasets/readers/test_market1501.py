@@ -5,10 +5,20 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from pipeline.datasets import market1501
-from pipeline.datasets.market1501 import list_images
+from pipeline.datasets.readers import market1501
+from pipeline.datasets.readers.market1501 import list_images
 from pipeline.datasets.validation.examination import tabulate
 from pipeline.images.table import Counts, DataError
+from tests.datasets import tiny_sets
+from tests.datasets.reader_sets import Set
+
+MARKET_FOLDERS = ("bounding_box_train", "query", "bounding_box_test")
+SETS = {
+    "market1501": Set("market1501", tiny_sets.market1501, {"distractors": False}, MARKET_FOLDERS, (2, 1, 2)),
+    "market1501_500k": Set(
+        "market1501", tiny_sets.market1501, {"distractors": True}, (*MARKET_FOLDERS, "images"), (2, 1, 3)
+    ),
+}
 
 TRAIN = "bounding_box_train/0002_c1s1_000451_03.jpg"
 Jpeg = Callable[..., None]

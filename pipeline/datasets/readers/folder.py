@@ -12,10 +12,12 @@ from pipeline.datasets.layouts.identities import draw_train, own_listing, with_q
 from pipeline.datasets.listing import Listing
 from pipeline.images.table import FORMATS, NO_CAMERA, DataError, Entry
 
+TITLE = None
 ADVICE = (
     "Put a folder for each identity there, with its images in it, or set REID_DATA_<NAME IN CAPITALS> to the folder "
     "that holds them (docs/your_data.md)"
 )
+CITATIONS: tuple[str, ...] = ()
 SPLITS = ("train", "test", "val", "query", "gallery")
 """What folders are called that divide persons and are none."""
 

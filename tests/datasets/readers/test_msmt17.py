@@ -3,10 +3,36 @@ from pathlib import Path
 import pytest
 
 from pipeline.datasets.listing import Listing
-from pipeline.datasets.msmt17 import HEARSAY, PUBLISHED, TRAIN_IDENTITIES, list_images
+from pipeline.datasets.readers.msmt17 import HEARSAY, PUBLISHED, TRAIN_IDENTITIES, list_images
 from pipeline.datasets.validation.examination import tabulate
 from pipeline.images.table import Counts, DataError
 from tests.datasets import tiny_sets
+from tests.datasets.reader_sets import Set
+
+SETS = {
+    "msmt17": Set(
+        "msmt17",
+        tiny_sets.msmt17,
+        {"version": "V1", "validation": True},
+        ("test", "list_train.txt", "list_val.txt", "list_query.txt", "list_gallery.txt"),
+        (3, 2, 2),
+    ),
+    "msmt17_v2": Set(
+        "msmt17",
+        lambda root: tiny_sets.msmt17(root, "V2"),
+        {"version": "V2", "validation": False},
+        ("mask_test_v2", "list_train.txt", "list_query.txt", "list_gallery.txt"),
+        (2, 2, 2),
+    ),
+    "msmt17_converted": Set(
+        "msmt17",
+        tiny_sets.msmt17_converted,
+        {"version": "V1", "validation": True},
+        ("query", "bounding_box_test"),
+        (2, 1, 1),
+        is_conversion=True,
+    ),
+}
 
 
 def refused(folder: Path, *, version: str = "V1", validation: bool = True) -> str:

@@ -37,12 +37,21 @@ ROLE_OF_LIST = {
 NAME = re.compile(r"(\d+)/\d+_\d+_(\d+)_.*\.jpg")
 CONVERTED_NAME = re.compile(r"(-1|\d+)_c(\d+).*\.jpg")
 
+TITLE = "MSMT17"
 ADVICE = advice(
     "msmt17",
-    "MSMT17",
+    TITLE,
     "Ask its authors (Shiliang Zhang's group, Peking University, pkuvmc.com/publications/msmt17.html) and sign their "
     "release agreement; the folder to give is MSMT17_V1 or MSMT17_V2, which holds "
     "list_train.txt, or its conversion, which holds bounding_box_train.",
+)
+CITATIONS = (
+    """@inproceedings{wei2018person,
+  title     = {Person Transfer GAN to Bridge Domain Gap for Person Re-identification},
+  author    = {Wei, Longhui and Zhang, Shiliang and Gao, Wen and Tian, Qi},
+  booktitle = {IEEE/CVF Conference on Computer Vision and Pattern Recognition (CVPR)},
+  year      = {2018}
+}""",
 )
 
 

@@ -26,11 +26,20 @@ PUBLISHED = Counts(
 FOLDERS = {"reid_training": "train", "reid_test/query": "query", "reid_test/gallery": "gallery"}
 NAME = re.compile(r"(\d+)_(\d+)_(\d+)\.jpe?g")
 
+TITLE = "SynergyReID"
 ADVICE = advice(
     "synergyreid",
-    "SynergyReID",
+    TITLE,
     "It comes with github.com/DeepSportradar/player-reidentification-challenge, as "
     "baseline/data/synergyreid/raw/synergyreid_data.zip; the folder to give is the one that holds reid_training.",
+)
+CITATIONS = (
+    """@inproceedings{vanzandycke2022deepsportradar,
+  title     = {DeepSportradar-v1: Computer Vision Dataset for Sports Understanding with High Quality Annotations},
+  author    = {Van Zandycke, Gabriel and Somers, Vladimir and Istasse, Maxime and Del Don, Carlo and Zambrano, Davide},
+  booktitle = {International ACM Workshop on Multimedia Content Analysis in Sports},
+  year      = {2022}
+}""",
 )
 
 

@@ -1,109 +1,23 @@
 """What every reader does, on a tiny data set in the layout of the real one."""
 
 import shutil
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import subprocess
+import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from pipeline.config import parse
-from pipeline.datasets.listing import Listing
-from pipeline.datasets.readers import OWN, READERS, find
+from pipeline.config import Record
+from pipeline.datasets.reader import find, names
 from pipeline.datasets.validation.examination import tabulate
 from pipeline.evaluation import protocols
 from pipeline.images.table import DataError
 from tests.datasets import tiny_sets
+from tests.datasets.reader_sets import find_sets
 
-
-@dataclass(frozen=True)
-class Set:
-    """A reader, its settings, a tiny data set for it, what must be there and what comes of it."""
-
-    reader: str
-    make: Callable[[Path], Path]
-    settings: dict[str, Any]
-    parts: tuple[str, ...]
-    counts: tuple[int, int, int]
-    protocol: str = "market"
-    own: dict[str, Any] = field(default_factory=dict)
-
-    def list_images(self, folder: Path) -> Listing:
-        reader = find(self.reader)
-        return reader.list_images(folder, **parse(reader.Settings, self.settings, "settings").model_dump())
-
-
-MARKET_FOLDERS = ("bounding_box_train", "query", "bounding_box_test")
-SETS = {
-    "market1501": Set("market1501", tiny_sets.market1501, {"distractors": False}, MARKET_FOLDERS, (2, 1, 2)),
-    "market1501_500k": Set(
-        "market1501", tiny_sets.market1501, {"distractors": True}, (*MARKET_FOLDERS, "images"), (2, 1, 3)
-    ),
-    "dukemtmc": Set("dukemtmc", tiny_sets.dukemtmc, {}, MARKET_FOLDERS, (1, 1, 2)),
-    "msmt17": Set(
-        "msmt17",
-        tiny_sets.msmt17,
-        {"version": "V1", "validation": True},
-        ("test", "list_train.txt", "list_val.txt", "list_query.txt", "list_gallery.txt"),
-        (3, 2, 2),
-    ),
-    "msmt17_v2": Set(
-        "msmt17",
-        lambda root: tiny_sets.msmt17(root, "V2"),
-        {"version": "V2", "validation": False},
-        ("mask_test_v2", "list_train.txt", "list_query.txt", "list_gallery.txt"),
-        (2, 2, 2),
-    ),
-    "msmt17_converted": Set(
-        "msmt17",
-        tiny_sets.msmt17_converted,
-        {"version": "V1", "validation": True},
-        ("query", "bounding_box_test"),
-        (2, 1, 1),
-    ),
-    "cuhk03_labeled": Set(
-        "cuhk03", tiny_sets.cuhk03, {"boxes": "labeled"}, ("cuhk03_new_protocol_config_labeled.mat",), (2, 1, 2)
-    ),
-    "cuhk03_detected": Set(
-        "cuhk03",
-        lambda root: tiny_sets.cuhk03(root, "detected"),
-        {"boxes": "detected"},
-        ("cuhk03_new_protocol_config_detected.mat", "images_detected"),
-        (2, 1, 2),
-    ),
-    "synergyreid": Set(
-        "synergyreid",
-        tiny_sets.synergyreid,
-        {},
-        ("reid_training", "reid_test/query", "reid_test/gallery"),
-        (2, 1, 2),
-    ),
-    "sysu_mm01": Set(
-        "sysu_mm01",
-        tiny_sets.sysu_mm01,
-        {"validation": True},
-        ("cam1", "cam6", "exp/train_id.txt", "exp/val_id.txt", "exp/test_id.txt"),
-        (10, 6, 10),
-        "sysu_mm01",
-    ),
-    "regdb": Set(
-        "regdb",
-        tiny_sets.regdb,
-        {"trial": 2},
-        ("idx/train_visible_2.txt", "idx/train_thermal_2.txt", "idx/test_visible_2.txt", "idx/test_thermal_2.txt"),
-        (8, 2, 2),
-        "regdb",
-    ),
-    "llcm": Set(
-        "llcm",
-        tiny_sets.llcm,
-        {},
-        ("idx/train_vis.txt", "idx/train_nir.txt", "idx/test_id.txt", "test_vis", "test_nir"),
-        (4, 4, 4),
-        "llcm",
-    ),
-}
+ROOT = Path(__file__).parents[2]
+SETS = find_sets()
+PUBLISHED = [name for name in names() if find(name).TITLE is not None]
 each_set = pytest.mark.parametrize("name", SETS)
 
 
@@ -140,7 +54,7 @@ def test_a_part_of_a_data_set_does_not_pass_for_the_whole(name: str, tmp_path: P
     assert any("query images" in line for line in error.value.problems)
 
 
-@pytest.mark.parametrize("reader", [name for name in READERS if name not in OWN])
+@pytest.mark.parametrize("reader", PUBLISHED)
 def test_a_data_set_that_is_not_there_is_never_downloaded(reader: str, tmp_path: Path) -> None:
     given = next(given for given in SETS.values() if given.reader == reader)
     with pytest.raises(DataError, match=rf"no such folder.*never downloaded.*data/raw/{reader}, or set REID_DATA_"):
@@ -157,7 +71,7 @@ def test_a_missing_part_is_named(name: str, part: str, tmp_path: Path) -> None:
     assert part in message
 
 
-@pytest.mark.parametrize("name", [name for name in SETS if name != "msmt17_converted"])
+@pytest.mark.parametrize("name", [name for name in SETS if not SETS[name].is_conversion])
 def test_the_folder_above_is_answered_with_the_right_one(name: str, tmp_path: Path) -> None:
     folder = SETS[name].make(tmp_path)
     with pytest.raises(DataError) as error:
@@ -178,7 +92,7 @@ def test_a_damaged_image_is_named(name: str, role: str, tmp_path: Path) -> None:
     assert message.startswith(f"{path}: not a readable image, truncated or damaged")
 
 
-@pytest.mark.parametrize("name", [name for name in SETS if name not in ("sysu_mm01", "synergyreid")])
+@each_set
 def test_an_image_that_is_listed_and_not_there_is_named(name: str, tmp_path: Path) -> None:
     folder = SETS[name].make(tmp_path)
     listing = SETS[name].list_images(folder)
@@ -187,16 +101,41 @@ def test_an_image_that_is_listed_and_not_there_is_named(name: str, tmp_path: Pat
         tabulate(listing, is_whole=False)
 
 
-def test_every_reader_is_tried() -> None:
-    assert {given.reader for given in SETS.values()} | set(OWN) == set(READERS)
+def test_every_published_data_set_is_tried() -> None:
+    tried = {given.reader for given in SETS.values()}
+    missing = [f"tests/datasets/readers/test_{name}.py: no SETS" for name in PUBLISHED if name not in tried]
+    assert not missing, missing
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_reader_has_all_that_is_asked_of_it(name: str) -> None:
+    reader = find(name)
+    assert issubclass(reader.Settings, Record)
+    assert callable(reader.list_images)
+    assert reader.ADVICE
+    assert (reader.TITLE is None) == (not reader.CITATIONS)
+
+
+def test_an_unknown_name_is_answered_with_the_nearest() -> None:
+    with pytest.raises(ValueError, match="expected market1501, got 'market1510'"):
+        find("market1510")
+    with pytest.raises(ValueError, match=f"expected {' or '.join(names())}, got 'x'"):
+        find("x")
+
+
+def test_finding_names_imports_no_reader() -> None:
+    code = (
+        "import sys; from pipeline.datasets import reader; reader.names(); reader.path_of('cuhk03'); "
+        "sys.exit(any(name.startswith(reader.PACKAGE) for name in sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False, cwd=ROOT).returncode == 0
 
 
 def test_variants_of_a_data_set_never_share_a_name(tmp_path: Path) -> None:
-    names = {}
-    for name, given in SETS.items():
-        names[name] = given.list_images(given.make(tmp_path / name)).name
-    names.pop("msmt17_converted")
-    assert len(set(names.values())) == len(names)
+    called = [
+        given.list_images(given.make(tmp_path / name)).name for name, given in SETS.items() if not given.is_conversion
+    ]
+    assert len(set(called)) == len(called)
 
 
 SEARCHES: dict[str, list[protocols.Search]] = {

@@ -6,11 +6,23 @@ import pytest
 from scipy.io import savemat
 
 from pipeline.config import load, parse
-from pipeline.datasets.sysu_mm01 import list_images
+from pipeline.datasets.readers.sysu_mm01 import list_images
 from pipeline.datasets.validation.examination import tabulate
 from pipeline.images.table import DataError
 from pipeline.synthetic_people import world
 from tests.datasets import tiny_sets
+from tests.datasets.reader_sets import Set
+
+SETS = {
+    "sysu_mm01": Set(
+        "sysu_mm01",
+        tiny_sets.sysu_mm01,
+        {"validation": True},
+        ("cam1", "cam6", "exp/train_id.txt", "exp/val_id.txt", "exp/test_id.txt"),
+        (10, 6, 10),
+        "sysu_mm01",
+    ),
+}
 
 
 def test_modality_goes_by_camera_and_infrared_looks_for_visible(tmp_path: Path) -> None:
@@ -96,7 +108,7 @@ def test_lists_without_leading_zeros_find_their_folders_and_other_files_are_name
 
 
 def test_a_generated_world_is_read_as_the_real_data_set(tmp_path: Path) -> None:
-    people = load(Path(__file__).parents[2] / "params.yaml")["prepare"]["people"]["people"]
+    people = load(Path(__file__).parents[3] / "params.yaml")["prepare"]["people"]["people"]
     sizes = {"height": 32, "width": 16, "distractors": 1, "junk": 1}
     many = {"identities": 3, "appearances": 18, "images": 36}
     params = parse(world.PeopleParams, {**people, **sizes, "train": many, "test": many}, "people")

@@ -37,12 +37,27 @@ NAME = re.compile(r"(\d+)_(\d+)_(\d+)_(\d+)\.png")
 RAW_FILES = ("cuhk03_release/cuhk-03.mat", "cuhk-03.mat")
 FIRST_VIEW = 5  # of the ten images of an identity: the first five are by one camera of the pair
 
+TITLE = "CUHK03"
 ADVICE = advice(
     "cuhk03",
-    "CUHK03",
+    TITLE,
     "Ask its authors (Chinese University of Hong Kong, ee.cuhk.edu.hk/~xgwang/CUHK_identification.html) for "
     "cuhk03_release, and take cuhk03_new_protocol_config_labeled.mat and _detected.mat from evaluation/data/CUHK03 of "
     "github.com/zhunzhong07/person-re-ranking; the folder to give is the one that holds all of it.",
+)
+CITATIONS = (
+    """@inproceedings{li2014deepreid,
+  title     = {DeepReID: Deep Filter Pairing Neural Network for Person Re-identification},
+  author    = {Li, Wei and Zhao, Rui and Xiao, Tong and Wang, Xiaogang},
+  booktitle = {IEEE Conference on Computer Vision and Pattern Recognition (CVPR)},
+  year      = {2014}
+}""",
+    """@inproceedings{zhong2017reranking,
+  title     = {Re-ranking Person Re-identification with k-reciprocal Encoding},
+  author    = {Zhong, Zhun and Zheng, Liang and Cao, Donglin and Li, Shaozi},
+  booktitle = {IEEE Conference on Computer Vision and Pattern Recognition (CVPR)},
+  year      = {2017}
+}""",
 )
 
 

@@ -30,11 +30,21 @@ KINDS = {"visible": ("visible", 1), "thermal": ("infrared", 2)}
 """The modality and camera of each list; one camera of each kind saw everybody."""
 NAME = re.compile(r"[^/]+/(\d+)/[^/]+")
 
+TITLE = "RegDB"
 ADVICE = advice(
     "regdb",
-    "RegDB",
+    TITLE,
     "Ask its authors (Dongguk University, DBPerson-Recog-DB1, dm.dongguk.edu) and sign their agreement; "
     "the folder to give is RegDB, which holds Visible, Thermal and idx.",
+)
+CITATIONS = (
+    """@article{nguyen2017person,
+  title   = {Person Recognition System Based on a Combination of Body Images from Visible Light and Thermal Cameras},
+  author  = {Nguyen, Dat Tien and Hong, Hyung Gil and Kim, Ki Wan and Park, Kang Ryoung},
+  journal = {Sensors},
+  volume  = {17},
+  year    = {2017}
+}""",
 )
 
 

@@ -3,9 +3,17 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.datasets.dukemtmc import list_images
+from pipeline.datasets.readers.dukemtmc import list_images
 from pipeline.datasets.validation.examination import tabulate
 from pipeline.images.table import DataError, unmatched_queries
+from tests.datasets import tiny_sets
+from tests.datasets.reader_sets import Set
+
+SETS = {
+    "dukemtmc": Set(
+        "dukemtmc", tiny_sets.dukemtmc, {}, ("bounding_box_train", "query", "bounding_box_test"), (1, 1, 2)
+    ),
+}
 
 FILES = [
     "bounding_box_train/0001_c2_f0046182.jpg",

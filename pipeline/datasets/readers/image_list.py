@@ -19,10 +19,12 @@ NUMBERS = ("person_id", "camera_id")
 REQUIRED = ("path", "person_id")
 OPTIONAL = ("camera_id", "modality", "split", "role")
 
+TITLE = None
 ADVICE = (
     "Put images.csv or images.parquet there, with the columns path and person_id, or set "
     "REID_DATA_<NAME IN CAPITALS> to the folder that holds it (docs/your_data.md)"
 )
+CITATIONS: tuple[str, ...] = ()
 
 
 class Settings(Record):

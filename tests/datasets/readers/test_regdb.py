@@ -2,10 +2,22 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.datasets.regdb import list_images
+from pipeline.datasets.readers.regdb import list_images
 from pipeline.datasets.validation.examination import tabulate
 from pipeline.images.table import DataError, fingerprint
 from tests.datasets import tiny_sets
+from tests.datasets.reader_sets import Set
+
+SETS = {
+    "regdb": Set(
+        "regdb",
+        tiny_sets.regdb,
+        {"trial": 2},
+        ("idx/train_visible_2.txt", "idx/train_thermal_2.txt", "idx/test_visible_2.txt", "idx/test_thermal_2.txt"),
+        (8, 2, 2),
+        "regdb",
+    ),
+}
 
 
 def test_each_split_trains_on_its_own_identities_and_both_directions_can_be_searched(tmp_path: Path) -> None:

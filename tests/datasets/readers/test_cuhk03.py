@@ -5,10 +5,24 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.datasets.cuhk03 import list_images
+from pipeline.datasets.readers.cuhk03 import list_images
 from pipeline.datasets.validation.examination import tabulate
 from pipeline.images.table import DataError
 from tests.datasets import tiny_sets
+from tests.datasets.reader_sets import Set
+
+SETS = {
+    "cuhk03_labeled": Set(
+        "cuhk03", tiny_sets.cuhk03, {"boxes": "labeled"}, ("cuhk03_new_protocol_config_labeled.mat",), (2, 1, 2)
+    ),
+    "cuhk03_detected": Set(
+        "cuhk03",
+        lambda root: tiny_sets.cuhk03(root, "detected"),
+        {"boxes": "detected"},
+        ("cuhk03_new_protocol_config_detected.mat", "images_detected"),
+        (2, 1, 2),
+    ),
+}
 
 
 @pytest.fixture(autouse=True)

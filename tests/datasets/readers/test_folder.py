@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.datasets.folder import list_images
 from pipeline.datasets.listing import Listing
+from pipeline.datasets.readers.folder import list_images
 from pipeline.datasets.validation.examination import tabulate
 from pipeline.images.table import DataError, unmatched_queries
 from tests.datasets import tiny_sets

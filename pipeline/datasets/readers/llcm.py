@@ -32,11 +32,21 @@ TEST_FOLDERS = {"test_nir": ("infrared", "query"), "test_vis": ("visible", "gall
 NAME = re.compile(r"(?:.*/)?(\d{4})/[^/]*_c(\d+)_[^/]*\.jpg")
 EXPECTED = "...<identity, 4 digits>/..._c<camera>_...jpg"
 
+TITLE = "LLCM"
 ADVICE = advice(
     "llcm",
-    "LLCM",
+    TITLE,
     "Ask its authors (Yukang Zhang, zhangyk@stu.xmu.edu.cn) with the signed agreement of github.com/ZYK100/LLCM; "
     "the folder to give is LLCM, which holds idx, test_vis and test_nir.",
+)
+CITATIONS = (
+    """@inproceedings{zhang2023diverse,
+  title     = {Diverse Embedding Expansion Network and Low-Light Cross-Modality Benchmark for Visible-Infrared Person \
+Re-identification},
+  author    = {Zhang, Yukang and Wang, Hanzi},
+  booktitle = {IEEE/CVF Conference on Computer Vision and Pattern Recognition (CVPR)},
+  year      = {2023}
+}""",
 )
 
 

@@ -2,10 +2,17 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.datasets.synergyreid import list_images
+from pipeline.datasets.readers.synergyreid import list_images
 from pipeline.datasets.validation.examination import tabulate
 from pipeline.images.table import DataError, unmatched_queries
 from tests.datasets import tiny_sets
+from tests.datasets.reader_sets import Set
+
+SETS = {
+    "synergyreid": Set(
+        "synergyreid", tiny_sets.synergyreid, {}, ("reid_training", "reid_test/query", "reid_test/gallery"), (2, 1, 2)
+    ),
+}
 
 
 def test_identities_count_from_1_and_the_gallery_has_a_camera_of_its_own(tmp_path: Path) -> None:

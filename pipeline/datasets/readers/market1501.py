@@ -26,12 +26,21 @@ PUBLISHED = Counts(
 """After the junk boxes are dropped; the gallery's distractors are among its images."""
 MORE_DISTRACTORS, MORE_IMAGES = "images", 500_000
 
+TITLE = "Market-1501"
 ADVICE = advice(
     "market1501",
-    "Market-1501",
+    TITLE,
     "Ask its authors (Liang Zheng and others, zheng-lab.cecs.anu.edu.au/Project/project_reid.html) for "
     "Market-1501-v15.09.15 and unpack it; the folder to give is the one "
     "which holds bounding_box_train, query and bounding_box_test.",
+)
+CITATIONS = (
+    """@inproceedings{zheng2015scalable,
+  title     = {Scalable Person Re-identification: A Benchmark},
+  author    = {Zheng, Liang and Shen, Liyue and Tian, Lu and Wang, Shengjin and Wang, Jingdong and Tian, Qi},
+  booktitle = {IEEE International Conference on Computer Vision (ICCV)},
+  year      = {2015}
+}""",
 )
 
 

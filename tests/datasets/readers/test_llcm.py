@@ -2,10 +2,22 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.datasets.llcm import PUBLISHED, list_images
+from pipeline.datasets.readers.llcm import PUBLISHED, list_images
 from pipeline.datasets.validation.examination import tabulate
 from pipeline.images.table import DataError
 from tests.datasets import tiny_sets
+from tests.datasets.reader_sets import Set
+
+SETS = {
+    "llcm": Set(
+        "llcm",
+        tiny_sets.llcm,
+        {},
+        ("idx/train_vis.txt", "idx/train_nir.txt", "idx/test_id.txt", "test_vis", "test_nir"),
+        (4, 4, 4),
+        "llcm",
+    ),
+}
 
 
 def test_identities_and_cameras_are_those_of_the_paths_in_both_kinds_of_light(tmp_path: Path) -> None:
