@@ -18,7 +18,7 @@ def main() -> None:
 def run(name: str) -> None:
     """Scores the references on a data set."""
     from pipeline.config import block, load, parse
-    from pipeline.evaluation.stamp import METRICS
+    from pipeline.evaluation.metrics import NAMES
     from pipeline.images.store import ImageStore
     from pipeline.methods.registry import find
     from pipeline.scoring.comparison import EvaluationParams
@@ -35,7 +35,7 @@ def run(name: str) -> None:
         kind = find(found.meta["experiment"]["method"])
         for result in [*trivial(store, params, evaluation, out), *networks(store, found, kind, evaluation, out)]:
             search = f"{result.protocol.search}/" if result.protocol.search != "standard" else ""
-            tracked.log_metrics({f"{search}{result.experiment}_{name}": result.metrics[name] for name in METRICS})
+            tracked.log_metrics({f"{search}{result.experiment}_{name}": result.metrics[name] for name in NAMES})
 
 
 if __name__ == "__main__":

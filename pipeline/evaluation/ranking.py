@@ -22,9 +22,9 @@ import torch
 from pipeline.evaluation.counting import Distances, Nearer, count_nearer
 from pipeline.evaluation.given import count_nearer_given
 from pipeline.evaluation.labels import SAME_CAMERA_REMOVED, CameraRule, Labels
+from pipeline.evaluation.metrics import of_ranking
 from pipeline.neighbors.space import Space
 
-CMC_RANKS = (1, 5, 10, 20)
 COLUMNS_AT_ONCE = 256  # of one product of embeddings: a margin of 1.6e-5 in cosine distance, at full speed
 METRICS = {"cosine": "cosine", "euclidean": "squared_euclidean"}
 AVERAGE_PRECISIONS = {
@@ -58,12 +58,14 @@ class Ranking:
         """Returns the share of valid queries whose first match stands at ``rank`` or before."""
         return float(np.mean(self.first_match[self.is_valid] <= rank))
 
+    def mean(self, values: np.ndarray) -> float:
+        """Returns the mean over the valid queries of what each has, ``[Q]``."""
+        return float(np.mean(values[self.is_valid]))
+
     def metrics(self) -> dict[str, float]:
-        """Returns rank1, rank5, rank10, rank20, mAP, mINP in [0, 1] and the number of queries, all and valid."""
+        """Returns the metrics (``pipeline.evaluation.metrics``) and the number of queries, all and valid."""
         return {
-            **{f"rank{rank}": self.cmc(rank) for rank in CMC_RANKS},
-            "mAP": float(np.mean(self.average_precision[self.is_valid])),
-            "mINP": float(np.mean(self.inverse_negative_penalty[self.is_valid])),
+            **of_ranking(self),
             "num_queries": len(self.is_valid),
             "num_valid_queries": int(self.is_valid.sum()),
         }

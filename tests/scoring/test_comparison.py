@@ -6,13 +6,13 @@ import pytest
 
 from pipeline.config import parse
 from pipeline.evaluation.labels import SAME_CAMERA_REMOVED
+from pipeline.evaluation.metrics import NAMES
 from pipeline.evaluation.postprocessing import unit_rows, whiten
 from pipeline.evaluation.protocols import MARKET, NO_CAMERAS, llcm, regdb, sysu_mm01
 from pipeline.evaluation.query_expansion import expand_queries
 from pipeline.evaluation.ranking import rank_distances, rank_embeddings
 from pipeline.evaluation.reranking import rerank
 from pipeline.evaluation.stamp import (
-    METRICS,
     Recipe,
     Result,
     check_equal_protocols,
@@ -181,9 +181,7 @@ def test_numbers_of_different_protocols_do_not_share_a_table(name):
     plain = market_protocol(data="people", fingerprint="abc", counts={}, is_generated=True)
     recipe = Recipe("none", "none", 64, 32, "8-d", "cosine", False, "not used", 0, "last")
     one, other = (
-        Result(
-            "one", "one", 1, 1, dict.fromkeys(METRICS, 0.5), replace(plain, **params(**change).stamp_fields()), recipe
-        )
+        Result("one", "one", 1, 1, dict.fromkeys(NAMES, 0.5), replace(plain, **params(**change).stamp_fields()), recipe)
         for change in ({}, CHANGES[name])
     )
     assert parse_stamp(stamp(other), "here") == (other.protocol, recipe)

@@ -7,8 +7,9 @@ import torch
 from pipeline.batches.loading import Loader
 from pipeline.config import parse
 from pipeline.evaluation import references as formulas
+from pipeline.evaluation.metrics import NAMES
 from pipeline.evaluation.protocols import MARKET
-from pipeline.evaluation.stamp import METRICS, check_equal_protocols, read_result
+from pipeline.evaluation.stamp import check_equal_protocols, read_result
 from pipeline.images.store import ImageStore
 from pipeline.methods.baseline.method import Baseline
 from pipeline.scoring import evaluate as scoring
@@ -54,7 +55,7 @@ def test_trivial_references_are_written_with_equal_protocols(store, tmp_path):
     for result in results:
         assert read_result(tmp_path / f"{result.experiment}@noise" / "metrics.json") == result
         assert (result.recipe.supervision, result.recipe.start_weights, result.recipe.epoch) == ("none", "none", 0)
-        assert result.metrics.keys() >= set(METRICS)
+        assert result.metrics.keys() >= set(NAMES)
     check_equal_protocols(results)
     assert [result.recipe.feature for result in results] == ["8-d", f"{4 * 2**3}-d", f"{16 * 8 * 3}-d"]
 

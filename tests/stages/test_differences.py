@@ -2,7 +2,8 @@ import csv
 
 import pytest
 
-from pipeline.evaluation.stamp import METRICS, Recipe, Result, market_protocol, write_result
+from pipeline.evaluation.metrics import NAMES
+from pipeline.evaluation.stamp import Recipe, Result, market_protocol, write_result
 from stages import differences
 
 SCORES = {("teacher", 1): 0.5, ("teacher", 2): 0.25, ("student", 1): 0.75, ("student", 2): 0.25, ("student", 3): 0.9}
@@ -14,7 +15,7 @@ def scored(fresh):
     protocol = market_protocol(data="people", fingerprint="abc", counts={}, is_generated=True)
     recipe = Recipe("unsupervised", "pretrain", 64, 32, "256-d", "cosine", False, "not used", 8, "last")
     for (name, seed), score in SCORES.items():
-        result = Result(name, "mskd", seed, 1, dict.fromkeys(METRICS, score), protocol, recipe)
+        result = Result(name, "mskd", seed, 1, dict.fromkeys(NAMES, score), protocol, recipe)
         folder = name if seed == 1 else f"{name}_seed{seed}"
         write_result(fresh.folder / "artifacts" / "evaluate" / folder / "metrics.json", result)
     return fresh

@@ -2,7 +2,8 @@ import sys
 
 import pytest
 
-from pipeline.evaluation.stamp import METRICS, Recipe, Result, market_protocol, write_result
+from pipeline.evaluation.metrics import NAMES
+from pipeline.evaluation.stamp import Recipe, Result, market_protocol, write_result
 from pipeline.tables.curves import CLUSTER_MEASURES
 from pipeline.tables.differences import Difference, write_csv
 from stages import tables
@@ -13,7 +14,7 @@ def project(tmp_path, monkeypatch):
     """A folder with the metrics of one experiment on generated data."""
     protocol = market_protocol(data="people", fingerprint="abc", counts={}, is_generated=True)
     recipe = Recipe("supervised", "pretrain", 64, 32, "256-d", "cosine", False, "not used", 8, "last")
-    result = Result("mdpr", "mdpr", 1, 1, dict.fromkeys(METRICS, 0.5), protocol, recipe)
+    result = Result("mdpr", "mdpr", 1, 1, dict.fromkeys(NAMES, 0.5), protocol, recipe)
     write_result(tmp_path / "artifacts" / "evaluate" / "mdpr" / "metrics.json", result)
     monkeypatch.chdir(tmp_path)
     return tmp_path

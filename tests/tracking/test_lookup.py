@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from pipeline.evaluation.stamp import METRICS, Recipe, Result, market_protocol, write_result
+from pipeline.evaluation.metrics import NAMES
+from pipeline.evaluation.stamp import Recipe, Result, market_protocol, write_result
 from pipeline.tracking.lookup import recorded_runs
 from stages import tables
 
@@ -23,13 +24,13 @@ def client(tmp_path: Path, database: Path, monkeypatch: pytest.MonkeyPatch) -> M
     monkeypatch.setenv("REID_TRACKING", "off")
     for name in ("MLFLOW_TRACKING_URI", "DVC_ROOT"):
         monkeypatch.delenv(name, raising=False)
-    result = Result("mdpr", "mdpr", 1, 1, dict.fromkeys(METRICS, 0.1 + 0.2), PROTOCOL, RECIPE)
+    result = Result("mdpr", "mdpr", 1, 1, dict.fromkeys(NAMES, 0.1 + 0.2), PROTOCOL, RECIPE)
     write_result(Path("artifacts/evaluate/mdpr/metrics.json"), result)
     client = MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}")
     experiment = client.get_experiment_by_name("reid").experiment_id
     for status in ("FINISHED", "FAILED"):
         run = client.create_run(experiment, run_name="evaluate mdpr", tags={"stage": "evaluate"}).info.run_id
-        for name in METRICS:
+        for name in NAMES:
             client.log_metric(run, name, 0.1 + 0.2 if status == "FINISHED" else 0.0)
         client.set_terminated(run, status)
     tables.run(["mdpr"])
