@@ -1,7 +1,7 @@
 """The pages docs/adding_a_NAME.md as what they ask somebody to do: blocks, each written to its file in a copy of this.
 
-The first line of a block says behind its language where it goes: FILE alone is a whole file, FILE and NAME are added at
-the end of what NAME holds there (in YAML the keys to it, by dots), and a diff takes lines out and puts others in.
+The first line of a block says behind its language where it goes. A block for a FILE is all of it, a diff takes lines
+out of it and puts others in, and YAML for a FILE and KEYS (divided by dots) is added to what stands below these keys.
 """
 
 import re
@@ -19,7 +19,7 @@ COPIED = (
 
 @dataclass(frozen=True)
 class Block:
-    """A block of a page for ``file``; ``place`` is what it is added to, or '' for a whole file."""
+    """A block of a page for ``file``; ``place`` are the keys in YAML below which it is added."""
 
     language: str
     file: str
@@ -79,10 +79,6 @@ def write(block: Block, folder: Path) -> None:
         file.write_text(file.read_text().replace(before, after))
     elif block.language == "yaml":
         file.write_text(with_yaml(file.read_text(), block))
-    elif block.place:
-        text = file.read_text()
-        (found,) = re.finditer(rf"^{block.place} = [({{]\n.*?(?=^[)}}])", text, flags=re.DOTALL | re.MULTILINE)
-        file.write_text(text[: found.end()] + block.text + text[found.end() :])
     else:
         assert not file.exists(), f"{block.file} is there already"
         if not file.parent.exists():

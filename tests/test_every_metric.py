@@ -35,7 +35,7 @@ def result(noise):
 
 def column(header, row, heading, mark):
     """Returns the cell below a heading, without its mark."""
-    names, cells = (line.strip("| \\").replace(" & ", " | ").split(" | ") for line in (header, row))
+    names, cells = (line.strip("| \\").replace(r"\%", "%").replace(" & ", " | ").split(" | ") for line in (header, row))
     return cells[names.index(heading)].strip(mark)
 
 
