@@ -50,7 +50,7 @@ def commands():
     """Yields page and command of every line and every span of code that is one."""
     for page in PAGES:
         text = page.read_text()
-        fenced = re.compile(r"```(\w*)\n(.*?)```", flags=re.DOTALL)
+        fenced = re.compile(r"```(\w*)[^\n]*\n(.*?)```", flags=re.DOTALL)
         lines = [
             line.strip() for kind, body in fenced.findall(text) if kind in ("", "console") for line in body.splitlines()
         ]
