@@ -19,8 +19,8 @@ import pandas as pd
 from PIL import Image
 
 from pipeline.config import block, load, parse
-from pipeline.datasets import market1501
 from pipeline.datasets.packing import Packing
+from pipeline.datasets.readers import market1501
 from pipeline.datasets.validation.examination import examine
 from pipeline.synthetic_people import world
 
@@ -48,9 +48,9 @@ def line(work: str, ours: float, theirs: float | None, target: float) -> Line:
 
 
 def rendering(folder: Path) -> Line:
-    people = block(load(PARAMS), "prepare", "people", "people")
+    people = block(load(PARAMS), "data", "people", "people")
     seen = {"identities": 40, "appearances": 240, "images": 600}
-    params = parse(world.PeopleParams, people | {"train": seen, "test": seen}, "prepare.people.people")
+    params = parse(world.PeopleParams, people | {"train": seen, "test": seen}, "data.people.people")
     begun = time.perf_counter()
     world.render(params, folder, workers=CORES)
     images = 2 * len(world.shots(params))  # every image exists in visible and in infrared light
@@ -71,10 +71,10 @@ def multiply(source: Path, folder: Path) -> None:
 def pack(source: Path, folder: Path, height: int, width: int) -> pd.DataFrame:
     """Packs a data set in Market-1501's layout, as the stage does, and returns its table."""
     listing = market1501.list_images(source, distractors=False)
-    with Packing(folder, rows=len(listing.entries), height=height, width=width) as keeper:
-        table, report = examine(listing, name="bench", is_whole=False, keeper=keeper, workers=CORES)
+    with Packing(folder, rows=len(listing.entries), height=height, width=width) as packing:
+        table, report = examine(listing, name="bench", is_whole=False, cache=packing, workers=CORES)
         report.refuse_errors(source)
-        keeper.finish(table, {}, {})
+        packing.finish(table, {}, {})
     return table
 
 

@@ -20,11 +20,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from speed_works.pictures import PARAMS
-from speed_works.table import hardware
+from speed_comparison.images import PARAMS
+from speed_comparison.table import hardware
 
 from pipeline.config import block, load, parse
 from pipeline.datasets.prepare import PrepareParams, prepare
+from pipeline.experiments import resolve_data, resolve_experiment
 from pipeline.images.store import ImageStore
 from pipeline.methods.registry import find
 from pipeline.scoring.comparison import EvaluationParams
@@ -33,7 +34,7 @@ from pipeline.training import checkpoint
 from pipeline.training.experiment import describe, publish, run
 from pipeline.training.step import PLAIN, StepParams
 
-RESULTS = Path(__file__).parent / "results"
+RESULTS, TINY = Path(__file__).parent / "results", PARAMS.parent / ".ci" / "tiny.yaml"
 PAPERS = {
     "baseline": ("baseline_market1501", "people_full"),
     "mdpr": ("mdpr_market1501", "people_full"),
@@ -48,22 +49,21 @@ SMALL = {"depth": 50, "width": 0.125}
 
 def prepared(data: str, work: Path, is_small: bool) -> Path:
     """Returns the folder of a generated data set packed at the papers' size, made if it is not there."""
-    tree = load(PARAMS)
-    settings = copy.deepcopy(block(tree, "prepare", data)) | {"height": 256, "width": 128}
+    settings = resolve_data(load(PARAMS), data) | {"height": 256, "width": 128}
     folder = work / f"{data}_256x128"
     if is_small:
-        tiny = block(tree, "tiny", "prepare", "people_infrared" if "infrared" in data else "people", "people")
+        tiny = block(load(TINY), "data", "people_infrared" if "infrared" in data else "people", "people")
         settings |= {"height": 64, "width": 32, "people": settings["people"] | tiny}
         folder = work / f"{data}_small"
     if not (folder / "meta.json").is_file():
-        prepare(data, parse(PrepareParams, settings, f"prepare.{data}"), folder)
+        list(prepare(data, parse(PrepareParams, settings, f"data.{data}"), folder))
     return folder
 
 
 def experiment(method: str, epochs: int | None, is_small: bool) -> dict[str, Any]:
     """Returns the paper's block with a ResNet-50 from scratch, its schedule shortened to ``epochs``."""
     name, data = PAPERS[method]
-    found = copy.deepcopy(block(load(PARAMS), "experiments", name)) | {"data": data, "start": "none"}
+    found = copy.deepcopy(resolve_experiment(load(PARAMS), name)) | {"data": data, "start": "none"}
     found["settings"]["backbone"] |= SMALL if is_small else RESNET50
     if is_small:
         found["settings"]["batch"] |= {"groups": 1, "identities": 4, "images": 4}
@@ -100,7 +100,7 @@ def train(
         "experiment": PAPERS[method][0],
         "data": data.name,
         "epochs": len(history),
-        "epochs_of_paper": block(load(PARAMS), "experiments", PAPERS[method][0], "training", "epochs"),
+        "epochs_of_paper": resolve_experiment(load(PARAMS), PAPERS[method][0])["training"]["epochs"],
         "seconds_per_epoch": round((ends[-1] - ends[0]) / len(history), 2),
         "images_per_second": round(history[-1]["images_per_second"], 1),
         "peak_memory_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, 2),

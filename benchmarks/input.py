@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
-from speed_works import table
-from speed_works.pictures import pack, photograph
-from speed_works.table import Row
+from speed_comparison import table
+from speed_comparison.images import pack, photograph
+from speed_comparison.table import Row
 from torch import Tensor
 from torchvision import transforms
 

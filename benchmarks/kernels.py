@@ -19,8 +19,8 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 
-from kernel_works.measuring import QUICK, Row, Work
-from kernel_works.works import works
+from kernel_cases.cases import cases
+from kernel_cases.measuring import QUICK, Case, Row
 
 
 def main() -> None:
@@ -32,35 +32,35 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help=f"sizes {QUICK} times smaller: to see that it runs")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where products are made")
     given = parser.parse_args()
-    chosen = [work for work in works() if not given.only or work.name in given.only]
-    if unknown := set(given.only or ()) - {work.name for work in chosen}:
-        parser.error(f"no rows {', '.join(sorted(unknown))}; there are {', '.join(work.name for work in works())}")
+    chosen = [case for case in cases() if not given.only or case.name in given.only]
+    if unknown := set(given.only or ()) - {case.name for case in chosen}:
+        parser.error(f"no rows {', '.join(sorted(unknown))}; there are {', '.join(case.name for case in cases())}")
     if given.list:
-        print("\n".join(work.name for work in chosen))
+        print("\n".join(case.name for case in chosen))
         return
     run(chosen, given.device, given.quick, given.json, given.missing)
 
 
-def run(chosen: list[Work], device: str, is_quick: bool, file: Path | None, is_resumed: bool) -> None:
+def run(chosen: list[Case], device: str, is_quick: bool, file: Path | None, is_resumed: bool) -> None:
     rows = json.loads(file.read_text()) if file and file.is_file() else []
     print(f"{'work':66} {'ours':>9} {'floor':>9} {'ratio':>7} {'+ GiB':>6}      target", flush=True)
-    for work in chosen:
-        if is_resumed and any(row["work"].split(" ")[0] == work.name for row in rows):
+    for case in chosen:
+        if is_resumed and any(row["work"].split(" ")[0] == case.name for row in rows):
             continue
-        row = work.run(device, is_quick) if is_quick else in_own_process(work, device)
+        row = case.run(device, is_quick) if is_quick else in_own_process(case, device)
         print(
             f"{row.work:66} {row.ours_s:7.3f} s {row.floor_s:7.3f} s {row.ratio:7.3f} {row.added_gib:6.2f} "
             f"{'met ' if row.met else 'MISS'} {row.target}",
             flush=True,
         )
         if file:
-            rows = [other for other in rows if other["work"].split(" ")[0] != work.name] + [asdict(row)]
+            rows = [other for other in rows if other["work"].split(" ")[0] != case.name] + [asdict(row)]
             file.write_text(json.dumps(rows, indent=2) + "\n")
 
 
-def in_own_process(work: Work, device: str) -> Row:
+def in_own_process(case: Case, device: str) -> Row:
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as process:
-        return process.submit(work.run, device, False).result()
+        return process.submit(case.run, device, False).result()
 
 
 if __name__ == "__main__":

@@ -3,8 +3,8 @@
 A task of ``pipeline.jobs.neighbors`` reads its rows, searches among them and hands the neighbours back. One is run here
 at its full size in a process of its own, with one thread, as Ray gives it one core; then its result is merged into that
 of the whole, as the submitting process does for each. Nothing else depends on the number of images. Seconds are those
-of a processor, which other work on the machine does not change much. Embeddings are made up (``kernel_works.made_up``),
-17 images of a person on average.
+of a processor, which other work on the machine does not change much. Embeddings are those of
+``kernel_cases.synthetic_embeddings``, 17 images of a person on average.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from kernel_works.made_up import COLUMNS, training_set
+from kernel_cases.synthetic_embeddings import COLUMNS, training_set
 
 from pipeline.jobs.blocks import Piece, pieces_within
 from pipeline.jobs.neighbors import merge, search_piece
@@ -73,8 +73,8 @@ def measure(size: int, k: int) -> Cost:
         found = search_piece((file, None), k, "cosine", Piece((slice(0, size),)), "cpu")
         searched = time.process_time()
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-        before = np.full_like(found.rows, -1), np.full_like(found.distances, np.inf)
-        merge(np.hstack([before[0], found.rows]), np.hstack([before[1], found.distances]), k)
+        before = np.full_like(found.rows, -1), np.full_like(found.compared, np.inf)
+        merge(np.hstack([before[0], found.rows]), np.hstack([before[1], found.compared]), k)
         return Cost(searched - begun, time.process_time() - searched, peak)
 
 

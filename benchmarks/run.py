@@ -18,8 +18,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from speed_works import table
-from speed_works.table import Row
+from speed_comparison import table
+from speed_comparison.table import Row
 
 LAST_STAGE = "report"  # whoever has run it has run the whole graph
 QUERY = "SELECT run_uuid, name, start_time / 1e3, end_time / 1e3 FROM runs WHERE status = 'FINISHED'"

@@ -10,7 +10,6 @@ pass is through the network's first weight; counted, not timed. ``--small`` take
 from __future__ import annotations
 
 import argparse
-import copy
 import dataclasses
 import os
 from pathlib import Path
@@ -23,11 +22,12 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as spawn
 import train_step
-from speed_works import table
-from speed_works.pictures import PARAMS
-from speed_works.table import Row
+from speed_comparison import table
+from speed_comparison.images import PARAMS
+from speed_comparison.table import Row
 
-from pipeline.config import block, load, parse
+from pipeline.config import load, parse
+from pipeline.experiments import resolve_experiment
 from pipeline.methods.registry import find
 from pipeline.training.loop import Trainer
 from pipeline.training.method import Method
@@ -83,7 +83,7 @@ def work(rank: int, size: int, folder: Path, is_small: bool) -> None:
 
 def make_trainer(is_small: bool) -> Trainer:
     """Returns this worker's trainer of the default run's network."""
-    settings = copy.deepcopy(block(load(PARAMS), "experiments", "mdpr", "settings"))
+    settings = resolve_experiment(load(PARAMS), "mdpr")["settings"]
     settings["batch"] |= {"groups": GROUPS}
     if is_small:
         settings["backbone"] |= {"width": 0.125}
@@ -93,7 +93,7 @@ def make_trainer(is_small: bool) -> Trainer:
 
 def built(name: str, settings: dict[str, Any], **size: int) -> Method:
     """Returns an experiment's method with these settings."""
-    kind = find(block(load(PARAMS), "experiments", name, "method"))
+    kind = find(resolve_experiment(load(PARAMS), name)["method"])
     return kind(parse(kind.params_type, settings, name), num_classes=CLASSES[name], seed=1, **size)
 
 
@@ -106,7 +106,8 @@ def volumes(given: argparse.Namespace) -> list[Row]:
     rows = []
     for name in CLASSES:
         with torch.device("meta"):
-            weights = trained(built(name, block(load(PARAMS), "experiments", name, "settings"), height=256, width=128))
+            settings = resolve_experiment(load(PARAMS), name)["settings"]
+            weights = trained(built(name, settings, height=256, width=128))
         count, size = sum(weight.numel() for weight in weights), sum(weight.nbytes for weight in weights)
         rows.append(table.shown(f"{name}: trained weights", "million", count / 1e6))
         rows.append(table.shown(f"{name}: summed each step", "MB", size / 1e6))

@@ -1,8 +1,8 @@
 """A training step of each paper beside the same mathematics in plain eager form: ``python benchmarks/train_step.py``.
 
 One group of 8 images at 256x128, ResNet-50, float32, on one core: networks, numbers and start are the same on both
-sides; theirs has the losses and updates of ``speed_works.eager`` and the optimizer as torch gives it, ours is the step
-of ``pipeline.training.loop``. ``NAME, channels last`` lays the same network out with its channels last, which changes
+sides; theirs has the losses and updates of ``speed_comparison.eager`` and torch's own optimizer, ours is the step of
+``pipeline.training.loop``. ``NAME, channels last`` lays the same network out with its channels last, which changes
 the last bits and is therefore no default. Where there is a GPU, ours is also timed there with 64 images a group, in
 autocast, channels last and, with ``--compile``, compiled, beside eager autocast and eager float32.
 ``groups`` is a step of four groups, in turn and in one pass, beside one of a single group of as many images.
@@ -24,16 +24,17 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from speed_works import eager, table
-from speed_works.pictures import PARAMS
-from speed_works.table import Row
+from speed_comparison import eager, table
+from speed_comparison.images import PARAMS
+from speed_comparison.table import Row
 from torch.nn import functional as F
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
 from pipeline.backbones.resnet import recompute_blocks
 from pipeline.batches.loading import Batch, Loader
-from pipeline.config import block, load, parse
+from pipeline.config import load, parse
+from pipeline.experiments import resolve_experiment
 from pipeline.layers.necks import Projection
 from pipeline.methods.mdpr.attention import AttentionPool
 from pipeline.methods.registry import find
@@ -54,7 +55,7 @@ UPDATES: dict[str, Callable[..., None]] = {"mskd": eager.mskd_update, "smmd": ea
 def build(name: str, is_small: bool) -> Method:
     """Returns the paper's method on a ResNet-50, with a state as in the midst of a training."""
     kind = find(name)
-    settings = copy.deepcopy(block(load(PARAMS), "experiments", EXPERIMENTS[name], "settings"))
+    settings = resolve_experiment(load(PARAMS), EXPERIMENTS[name])["settings"]
     settings["backbone"] |= {"depth": 50, "width": 0.125 if is_small else 1.0, "ibn": False}
     settings["batch"] |= {"groups": 1}
     if is_small and "embedding_dim" in settings:
@@ -88,7 +89,7 @@ def trainer_of(
     name: str, method: Method, *, device: torch.device = CPU, precision: str = "float32", at_once: int = 1
 ) -> Trainer:
     """Returns the trainer whose steps are timed, with the paper's optimizer."""
-    training = block(load(PARAMS), "experiments", EXPERIMENTS[name], "training")
+    training = resolve_experiment(load(PARAMS), EXPERIMENTS[name])["training"]
     identities = np.arange(IMAGES) // 4
     return Trainer(
         name=name, method=method, loader=cast(Loader, None), identities=identities,

@@ -16,12 +16,12 @@ from typing import Any
 import torch
 import torch.multiprocessing as spawn
 
-METHODS = ("baseline", "mdpr", "student", "smmd")
 PRECISIONS = ("float64", "float32")
 SIZES = (2, 4)
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 trainings: Any = importlib.import_module("tests.distributed.test_worker_invariance")
+METHODS = [name for name, example in trainings.examples().items() if not example.is_variant]
 
 
 def main() -> None:
@@ -49,7 +49,7 @@ def train_all(rank: int, size: int, folder: Path) -> None:
         for precision in PRECISIONS:
             here = place(folder, method, precision, size)
             here.mkdir(parents=True, exist_ok=True)
-            trainings.train_as(rank, size, here, getattr(trainings, method), precision)
+            trainings.train_as(rank, size, here, trainings.BUILDERS[method], precision)
 
 
 def place(folder: Path, method: str, precision: str, size: int) -> Path:

@@ -1,4 +1,4 @@
-"""``python -m pipeline.export --checkpoint FOLDER --out FOLDER``: a trained network for use without this project.
+"""A trained network for use without this project.
 
 Writes ``embedder.onnx`` (any ONNX runtime), ``embedder.pt2`` (torch.export) and ``embedder.json``, which says what they
 take and give. The normalisation of images is part of both graphs. No file is left in the folder unless what was read
@@ -7,10 +7,8 @@ back from it gives the embeddings that the network gives here.
 
 from __future__ import annotations
 
-import argparse
 import json
 import shutil
-import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -233,24 +231,3 @@ def describe(network: Network, num_images: int, gallery: str, cosines: dict[str,
         "checked": {"images": num_images, "of": gallery, "batches": list(BATCHES), "lowest_cosine": cosines},
         "versions": {package: version(package) for package in ("torch", "onnx", "onnxscript", "onnxruntime")},
     }
-
-
-def main() -> None:
-    """Exports as the command line says."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--checkpoint", type=Path, required=True, help="a folder of artifacts/train")
-    parser.add_argument("--out", type=Path, required=True, help="where to write the files")
-    parser.add_argument("--gallery", type=Path, help="a folder of images to check by (default: patterns of colour)")
-    given = parser.parse_args()
-    try:
-        card = export(given.checkpoint, given.out, given.gallery)
-    except (ValueError, OSError) as error:
-        sys.exit(f"error: {error}")
-    checked = card["checked"]
-    for file, cosine in checked["lowest_cosine"].items():
-        print(f"{given.out / file}: cosines >= {cosine:.7f}, same {NEAREST} nearest ({checked['images']} images)")
-    print(f"what they take and give: {given.out / CARD}")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,12 +1,7 @@
-"""``python -m pipeline.search --checkpoint FOLDER --gallery FOLDER --query IMAGE``: the images nearest to one.
-
-Prints the ranked list of a trained network and draws it; its functions do the same for whoever imports them.
-"""
+"""The images of a folder that are nearest to one, by a trained network."""
 
 from __future__ import annotations
 
-import argparse
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,6 +71,8 @@ def search(checkpoint: Path, folder: Path, query: Path, *, count: int, infrared:
 
     ``infrared``: which side was seen in infrared light: ``none``, ``query``, ``gallery`` or ``both``.
     """
+    if not query.is_file():
+        raise FileNotFoundError(f"{query}: no such file")
     files = [file for file in list_images(folder) if not file.samefile(query)]
     if not files:
         raise ValueError(f"{folder}: holds nothing but the query")
@@ -83,28 +80,3 @@ def search(checkpoint: Path, folder: Path, query: Path, *, count: int, infrared:
     (embedded,) = embed_files(network, [query], is_infrared=infrared in ("query", "both"))
     gallery = embed_files(network, files, is_infrared=infrared in ("gallery", "both"))
     return rank(embedded, gallery, files, count)
-
-
-def main() -> None:
-    """Searches as the command line says."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--checkpoint", type=Path, required=True, help="a folder of artifacts/train")
-    parser.add_argument("--gallery", type=Path, required=True, help="a folder with images to look through")
-    parser.add_argument("--query", type=Path, required=True, help="the image to look for")
-    parser.add_argument("--count", type=int, default=10, help="how many to show (default: 10)")
-    parser.add_argument("--infrared", choices=("none", "query", "gallery", "both"), default="none")
-    parser.add_argument("--draw", type=Path, default=Path("ranked_list.png"), help="default: ranked_list.png")
-    given = parser.parse_args()
-    try:
-        matches = search(given.checkpoint, given.gallery, given.query, count=given.count, infrared=given.infrared)
-        draw(given.query, matches, given.draw)
-    except (ValueError, FileNotFoundError) as error:
-        sys.exit(f"error: {error}")
-    print("place  distance  image")
-    for place, match in enumerate(matches, start=1):
-        print(f"{place:5}  {match.distance:8.4f}  {match.file}")
-    print(f"drawn: {given.draw}")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,41 +1,42 @@
-"""``python -m stages.cluster NAME``: a network's embeddings -> ``artifacts/cluster/NAME`` (labels, their quality)."""
+"""Clusters the images to train on by an experiment's network.
+
+reads    data/prepared/DATA, artifacts/train/EXPERIMENT
+writes   artifacts/cluster/EXPERIMENT (labels.parquet, quality.json); with --start artifacts/cluster/EXPERIMENT_start
+"""
+
+from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
-from stages.cli_errors import told_plainly
-
-
-def main() -> None:
-    """Clusters the images to train on, by the network that a block of `cluster` names."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("name", help="a block of `cluster` in params.yaml; NAME_seed2 is of its experiment with seed 2")
-    given = parser.parse_args()
-    with told_plainly():
-        run(given.name)
+from stages.arguments import PREPARED, add_experiment, trial_of
 
 
-def run(name: str) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the experiment, and which of its networks."""
+    add_experiment(parser)
+    parser.add_argument("--start", action="store_true", help="by the weights that it starts from")
+
+
+def run(given: argparse.Namespace) -> None:
     """Writes the clusters and prints their quality."""
-    from pipeline.config import block, load, parse, seeded_block
+    from pipeline.config import load
+    from pipeline.experiments import resolve
     from pipeline.images.store import ImageStore
     from pipeline.methods.registry import find
-    from pipeline.scoring.clusters import ClusterParams, cluster
+    from pipeline.scoring.clusters import cluster
     from pipeline.tracking.runs import stage_run
 
     tree = load()
-    params = parse(ClusterParams, seeded_block(tree, "cluster", name), f"cluster.{name}")
-    experiment = seeded_block(tree, "experiments", params.experiment)
-    data, trained = Path("data/prepared") / block(experiment, "data"), Path("artifacts/train") / params.experiment
-    kind = find(block(experiment, "method"))
-    with stage_run(stage="cluster", name=name, params=params.model_dump(), inputs=[data]) as tracked:
+    trial = trial_of(tree, given)
+    block = resolve(tree, trial)
+    data, trained = PREPARED / block["data"], None if given.start else trial.folder("train")
+    folder = trial.folder("cluster")
+    if given.start:  # never in the place of what a student learns from
+        folder = folder.with_name(f"{folder.name}_start")
+    params = {"experiment": trial.experiment, "weights": "start" if given.start else "trained"}
+    with stage_run(stage="cluster", name=trial.experiment, params=params, inputs=[data]) as tracked:
         quality = cluster(
-            params.experiment, experiment, kind, ImageStore(data),
-            trained=None if params.weights == "start" else trained, folder=Path("artifacts/cluster") / name,
-        )  # fmt: skip
+            trial.experiment, block, find(block["method"]), ImageStore(data), trained=trained, folder=folder
+        )
         tracked.log_metrics(quality)
     print("  ".join(f"{metric} {value:.3g}" for metric, value in quality.items()))
-
-
-if __name__ == "__main__":
-    main()

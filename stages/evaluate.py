@@ -1,34 +1,32 @@
-"""``python -m stages.evaluate EXPERIMENT``: a checkpoint -> ``artifacts/evaluate/EXPERIMENT`` (embeddings, metrics).
+"""Scores a trained network, or somebody else's weights.
 
-``--weights FILE --out FOLDER`` scores somebody else's weights instead: a file with our names, or, with ``--authors``,
-with those of the paper's authors; the network is built by the experiment's block of params.yaml.
+reads    data/prepared/DATA, artifacts/train/EXPERIMENT (or --weights FILE)
+writes   artifacts/evaluate/EXPERIMENT (embeddings, metrics.json with its protocol, cmc.csv), or --out
+
+--weights scores a file in place of the checkpoint; the network is built by the experiment's block. With --authors
+the file names its tensors as the paper's authors do.
 """
+
+from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-from stages.cli_errors import told_plainly
+from stages.arguments import PREPARED, add_experiment, trial_of
 
 
-def main() -> None:
-    """Scores the experiment named on the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("name", help="a block of `experiments` in params.yaml; NAME_seed2 is NAME with seed 2")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the experiment, and the file to score in its place."""
+    add_experiment(parser)
     parser.add_argument("--weights", type=Path, help="a file of weights to score in place of the trained checkpoint")
     parser.add_argument("--authors", action="store_true", help="the file names its tensors as the paper's authors do")
-    parser.add_argument("--out", type=Path, help="where to write (default: artifacts/evaluate/EXPERIMENT)")
-    given = parser.parse_args()
-    if given.authors and not given.weights:
-        parser.error("--authors says how to read a file: name it by --weights")
-    if given.weights and not given.out:
-        parser.error("--weights needs --out, so that somebody else's numbers never stand in for the experiment's own")
-    with told_plainly():
-        run(given.name, given.weights, given.authors, given.out or Path("artifacts/evaluate") / given.name)
+    parser.add_argument("--out", type=Path, help="where to write")
 
 
-def run(name: str, weights: Path | None, authors: bool, out: Path) -> None:
+def run(given: argparse.Namespace) -> None:
     """Scores an experiment's checkpoint, or a file of weights, and prints the metrics."""
-    from pipeline.config import block, load, parse, seeded_block
+    from pipeline.config import block, load, parse
+    from pipeline.experiments import resolve
     from pipeline.images.store import ImageStore
     from pipeline.methods.registry import find
     from pipeline.scoring.comparison import EvaluationParams
@@ -36,28 +34,29 @@ def run(name: str, weights: Path | None, authors: bool, out: Path) -> None:
     from pipeline.tracking.runs import stage_run
     from pipeline.training.checkpoint import open_checkpoint
 
+    if given.authors and not given.weights:
+        raise ValueError("--authors says how to read a file: name it by --weights")
+    if given.weights and not given.out:
+        raise ValueError("--weights needs --out, so that others' numbers never stand in for the experiment's own")
     tree = load()
     params = parse(EvaluationParams, block(tree, "evaluation"), "evaluation")
-    experiment = seeded_block(tree, "experiments", name)
-    kind = find(block(experiment, "method"))
-    data, trained = Path("data/prepared") / block(experiment, "data"), Path("artifacts/train") / name
-    store = ImageStore(data)
+    trial = trial_of(tree, given)
+    name, experiment = trial.experiment, resolve(tree, trial)
+    kind = find(experiment["method"])
+    data, trained = PREPARED / experiment["data"], trial.folder("train")
+    out, store = given.out or trial.folder("evaluate"), ImageStore(data)
     with stage_run(stage="evaluate", name=name, params=params.model_dump(), inputs=[data, trained]) as tracked:
-        if weights is None:
+        if given.weights is None:
             found = open_checkpoint(trained)
             check_data(found, store, data)
             model, source = model_from(found, kind, store), found.meta["tracking_run"]
         else:
-            model, source = model_from_file(name, experiment, kind, store, weights, authors), None
+            model, source = model_from_file(name, experiment, kind, store, given.weights, given.authors), None
         results = evaluate(model, store, params, out)
         metrics = flat_metrics(results)
         tracked.log_metrics(metrics)
-        if weights is None:
+        if given.weights is None:
             tracked.register_model(trained, name=name, source_run=source, metrics=metrics, data=data)
     for result in results.values():
         shown = (f"{metric} {result.metrics[metric]:.1%}" for metric in ("mAP", "rank1", "rank5", "rank10", "mINP"))
         print(f"{result.protocol.label}: " + "  ".join(shown))
-
-
-if __name__ == "__main__":
-    main()

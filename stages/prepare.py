@@ -1,41 +1,42 @@
-"""``python -m stages.prepare NAME``: a data set -> ``data/prepared/NAME`` (image table and packed images)."""
+"""Packs the images of a data set, and says what is wrong with it.
+
+reads    data/raw/READER, or the folder that $REID_DATA names (docs/data.md); generated people are rendered there
+writes   data/prepared/DATA (image table, packed images) and data/prepared/DATA.report.json
+"""
+
+from __future__ import annotations
 
 import argparse
-import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from stages.cli_errors import told_plainly
+from stages.arguments import PREPARED
 
 
-def main() -> None:
-    """Prepares the data set named on the command line, or checks it only."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("name", help="a block of `prepare` in params.yaml")
-    parser.add_argument("--check", action="store_true", help="only say what is wrong with it; status 1 if anything is")
-    given = parser.parse_args()
-    with told_plainly():
-        run(given.name, is_check=given.check)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the name of the data set."""
+    parser.add_argument("data", help="a data set of params.yaml")
+    parser.add_argument("--sheet", type=Path, help="of generated people: also draw a contact sheet, into this file")
 
 
-def run(name: str, *, is_check: bool) -> None:
-    """Prepares a data set, or only checks it, and says what is in it and what was found."""
-    from pipeline.config import block, load, parse  # imported here, as in all stages, so that --help is instant
-    from pipeline.datasets.prepare import PrepareParams, check, prepare, report_of
+def run(given: argparse.Namespace) -> None:
+    """Prepares every split of a data set, and says what is in it and what was found."""
+    from pipeline.config import load, parse
+    from pipeline.datasets.prepare import PrepareParams, prepare
+    from pipeline.experiments import resolve_data
     from pipeline.images.table import count
     from pipeline.tracking.runs import stage_run
 
-    params = parse(PrepareParams, block(load(), "prepare", name), f"prepare.{name}")
-    folder = Path("data/prepared") / name
-    if is_check:
-        report = check(name, params, folder)
-        print(f"{report}\nall of it: {report_of(folder)}")
-        sys.exit(1 if report.errors else 0)
+    name = given.data
+    params = parse(PrepareParams, resolve_data(load(), name), f"data.{name}")
+    if given.sheet and params.people is None:
+        raise ValueError(f"--sheet is for generated people, and {name} is of real ones")
     with stage_run(stage="prepare", name=name, params=params.model_dump()) as tracked:
-        table, report = prepare(name, params, folder)
-        print(report)
-        tracked.log_metrics(asdict(count(table)))
+        for table, report in prepare(name, params, PREPARED / name):
+            print(report)
+            tracked.log_metrics(asdict(count(table)))
+    if given.sheet:
+        from pipeline.datasets.location import RAW
+        from pipeline.synthetic_people.sheet import contact_sheet
 
-
-if __name__ == "__main__":
-    main()
+        contact_sheet(RAW / name, given.sheet)

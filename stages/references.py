@@ -1,24 +1,27 @@
-"""``python -m stages.references DATA``: what a method has to beat -> ``artifacts/evaluate/{chance,...}@DATA``."""
+"""Scores what a method has to beat: chance, colours, pixels, ...
+
+reads    data/prepared/DATA, artifacts/train/PRETRAINED
+writes   artifacts/evaluate/{chance,colour_stripes,raw_pixels,untrained,pretrained}@DATA
+"""
+
+from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-from stages.cli_errors import told_plainly
+from stages.arguments import PREPARED
 
 
-def main() -> None:
-    """Scores chance, colours, raw pixels, an untrained and the pretrained network."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("data", help="a block of `references` in params.yaml, and of `prepare`")
-    given = parser.parse_args()
-    with told_plainly():
-        run(given.data)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the name of the data set."""
+    parser.add_argument("data", help="a data set of params.yaml")
 
 
-def run(name: str) -> None:
+def run(given: argparse.Namespace) -> None:
     """Scores the references on a data set."""
     from pipeline.config import block, load, parse
-    from pipeline.evaluation.stamp import METRICS
+    from pipeline.evaluation.metrics import NAMES
+    from pipeline.experiments import trial
     from pipeline.images.store import ImageStore
     from pipeline.methods.registry import find
     from pipeline.scoring.comparison import EvaluationParams
@@ -27,16 +30,12 @@ def run(name: str) -> None:
     from pipeline.training.checkpoint import open_checkpoint
 
     tree = load()
-    params = parse(ReferencesParams, block(tree, "references", name), f"references.{name}")
+    params = parse(ReferencesParams, block(tree, "references"), "references")
     evaluation = parse(EvaluationParams, block(tree, "evaluation"), "evaluation")
-    data, out = Path("data/prepared") / name, Path("artifacts/evaluate")
-    with stage_run(stage="references", name=name, params=params.model_dump(), inputs=[data]) as tracked:
-        store, found = ImageStore(data), open_checkpoint(Path("artifacts/train") / params.pretrained)
+    data, out = PREPARED / given.data, Path("artifacts/evaluate")
+    with stage_run(stage="references", name=given.data, params=params.model_dump(), inputs=[data]) as tracked:
+        store, found = ImageStore(data), open_checkpoint(trial(tree, params.pretrained).folder("train"))
         kind = find(found.meta["experiment"]["method"])
         for result in [*trivial(store, params, evaluation, out), *networks(store, found, kind, evaluation, out)]:
             search = f"{result.protocol.search}/" if result.protocol.search != "standard" else ""
-            tracked.log_metrics({f"{search}{result.experiment}_{name}": result.metrics[name] for name in METRICS})
-
-
-if __name__ == "__main__":
-    main()
+            tracked.log_metrics({f"{search}{result.experiment}_{name}": result.metrics[name] for name in NAMES})

@@ -1,151 +1,164 @@
-"""``python -m stages.study``: all experiments on generated data with all their seeds -> ``artifacts/study``.
+"""Trains and scores rows with all their seeds: what is missing.
 
-Says first what there is to run and how long that will take, and after each stage how much is left. What is up to date
-is not run again, so a study that was stopped, by whatever, goes on when it is started again. ``--plan`` only says what
-there is to run; ``--record`` only writes how long the stages took here to ``studies/seconds.csv``.
+reads    data/prepared/DATA, artifacts/train/pretrain, results/
+writes   results/ROW/seedN: metrics.json, cmc.csv, history.csv and made.json, small files that git keeps
+
+Says first what is missing and how long that takes. A study that was stopped, by whatever, goes on when it is started
+again. A result that other parameters or other code have made is made again.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
-import os
-import re
+import json
+import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
-from stages.cli_errors import told_plainly
+from pipeline.experiments import DEFAULT_RUN, Trial, declaration, resolve, teacher_of, trials
 
-TARGETS = [f"studies/dvc.yaml:{name}" for name in ("study", "differences_parts", "differences", "differences_across")]
-KNOWN, MEASURED = Path("studies/seconds.csv"), Path(".runs/usage")
-COMMAND = re.compile(r"> python -m stages\.(\w+)(?: (\w[\w@]*))?")
-"""How DVC announces a command of ours: its stage, and the first thing that it is about."""
-
-
-def main() -> None:
-    """Runs what of the study is not up to date."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--plan", action="store_true", help="only say what there is to run")
-    parser.add_argument("--record", action="store_true", help="only write how long the stages took here")
-    given = parser.parse_args()
-    with told_plainly():
-        if given.record:
-            record()
-        else:
-            run(TARGETS, only_plan=given.plan)
+RESULTS = Path("results")
+MADE, KEPT = "made.json", ("metrics.json", "cmc.csv")
+CODE = (
+    *("backbones", "batches", "clustering", "evaluation", "images"),
+    *("layers", "losses", "neighbors", "scoring", "training"),
+)
+"""The parts of the library that every result depends on, beside the folder of its paper."""
 
 
-@dataclass
-class Expectation:
-    """How long stages take, by what is ``known``: seconds by stage and name."""
-
-    known: dict[tuple[str, str], float]
-
-    def of(self, stage: str, name: str) -> float:
-        """Returns the seconds of a stage; one that never ran is taken for the mean of its kind, a minute without."""
-        own = [self.known[key] for key in ((stage, name), (stage, without_seed(name))) if key in self.known]
-        kind = [seconds for (other, _), seconds in self.known.items() if other == stage]
-        return own[0] if own else fmean(kind or [60.0])
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds which rows, and whether to run them."""
+    parser.add_argument("rows", nargs="*", help="declared experiments (default: those on generated data)")
+    parser.add_argument("--plan", action="store_true", help="only say what is missing")
 
 
-def without_seed(name: str) -> str:
-    """Returns the experiment of which ``name`` is a seed."""
-    return name.partition("_seed")[0]
+def run(given: argparse.Namespace) -> None:
+    """Makes the results that are missing, one after the other, and says how far it is."""
+    from pipeline.config import load
+
+    tree = load()
+    wanted = [trial for row in given.rows or rows_of(tree) for trial in trials(tree, row)]
+    missing = [trial for trial in wanted if not is_made(tree, trial)]
+    print(f"study: {len(wanted)} results, {len(missing)} of them missing{expected(missing)}", flush=True)
+    if given.plan:
+        print("\n".join(f"  {trial.experiment} {trial.place}" for trial in missing))
+    for number, trial in enumerate([] if given.plan else missing):
+        print(f"study: {trial.experiment} {trial.place}{expected(missing[number:])}", flush=True)
+        make(tree, trial)
 
 
-def run(targets: Sequence[str], *, only_plan: bool) -> None:
-    """Runs the targets by DVC, stage after stage, and says how far it is."""
-    expectation = Expectation(read_known())
-    left = {stage: expectation.of(*stage) for stage in find_outdated(targets)}
-    count, expected = len(left), sum(left.values())
-    if not left:
-        print("study: everything is up to date")
-        return
-    print(f"study: {count} stages to run, {in_words(expected)} if they take as long as they last did", flush=True)
-    if only_plan:
-        print("\n".join(f"{seconds:6.0f} s  {' '.join(stage)}" for stage, seconds in sorted(left.items())))
-        return
-    begun, number, running = time.monotonic(), 0, ("", "")
-    for line in dvc(targets):
-        print(line, end="", flush=True)
-        if found := announced(line):
-            left.pop(running, None)
-            number, running = number + 1, found
-            gone, rest = time.monotonic() - begun, sum(left.values())
-            pace = gone / (expected - rest) if expected > rest else 1.0
-            print(f"study: stage {number} of {count}, {in_words(gone)} gone, {in_words(pace * rest)} left", flush=True)
+def rows_of(tree: dict[str, Any]) -> list[str]:
+    """Returns the rows of the study on generated data: the default run's experiments, and their parts."""
+    return [name for key in DEFAULT_RUN[1:] for name in tree[key]] + list(tree["studies"]["ablations"])
 
 
-def find_outdated(targets: Sequence[str]) -> list[tuple[str, str]]:
-    """Returns stage and name of all that must run for the targets: what changed, and what depends on that."""
-    from dvc.repo import Repo
-    from networkx import ancestors, subgraph_view
-
-    with Repo() as repo:
-        changed = set(repo.status(targets=list(targets), with_deps=True))
-        graph = repo.index.graph  # points from a stage to those that it needs
-        needed = {stage for target in targets for stage in repo.stage.collect(target, with_deps=True)}
-        outdated = {stage for stage in needed if stage.addressing in changed}
-        within = subgraph_view(graph, filter_node=lambda stage: stage in needed)
-        outdated |= {other for stage in outdated for other in ancestors(within, stage)}
-        return [found for stage in outdated if (found := announced(f"> {stage.cmd}"))]
+def is_made(tree: dict[str, Any], trial: Trial) -> bool:
+    """Returns whether a result is there, and made by these parameters and this code."""
+    file = place(trial) / MADE
+    return file.is_file() and json.loads(file.read_text())["digests"] == digests(tree, trial)
 
 
-def dvc(targets: Sequence[str]) -> Iterator[str]:
-    """Yields the lines of ``dvc repro``.
-
-    Raises:
-        ValueError: when it fails; what failed stands among the lines.
-    """
-    command = [sys.executable, "-m", "dvc", "repro", *targets]
-    in_order = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=in_order) as process:
-        yield from process.stdout or ()
-    if process.returncode:
-        raise ValueError("the study stopped (see above); what is done is kept, and make study goes on from there")
+def place(trial: Trial) -> Path:
+    """Returns the folder of a result."""
+    return RESULTS / trial.experiment / trial.place
 
 
-def announced(line: str) -> tuple[str, str] | None:
-    """Returns the stage and the name of the command that a line of DVC's announces."""
-    found = COMMAND.match(line)
-    return (found[1], found[2] or "") if found else None
+def digests(tree: dict[str, Any], trial: Trial) -> dict[str, str]:
+    """Returns digests of the parameters and of the code that a result depends on."""
+    from pipeline.experiments import resolve_data
+    from pipeline.provenance import ROOT, digest, file_digest
+
+    links = list(chain(tree, trial))
+    start = [resolve(tree, link) for link in starts(tree, links)]
+    data = {name: resolve_data(tree, name) for name in {declaration(tree, link.experiment)["data"] for link in links}}
+    parameters = [[resolve(tree, link) for link in links], start, data, tree["evaluation"]]
+    papers = {Path("methods", declaration(tree, link.experiment)["paper"]) for link in links}
+    folders = [ROOT / "pipeline" / part for part in sorted({*map(str, papers), *CODE})]
+    files = [file for folder in folders for file in sorted(folder.rglob("*.py")) if file.name != "about.py"]
+    return {"parameters": digest(parameters), "code": digest([file_digest(file) for file in files])}
 
 
-def in_words(seconds: float) -> str:
-    """Returns a duration for people."""
-    minutes = round(seconds / 60)
-    if minutes < 1:
-        return f"{seconds:.0f} s"
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+def chain(tree: dict[str, Any], trial: Trial) -> Iterator[Trial]:
+    """Yields the trial that a trial learns from, and so on, first things first, and then itself."""
+    teacher = teacher_of(tree, trial)
+    if teacher:
+        yield from chain(tree, teacher)
+    yield trial
 
 
-def read_known() -> dict[tuple[str, str], float]:
-    """Returns the seconds of stages by stage and name: those measured here before those that the project knows."""
-    from pipeline.tracking.usage import read
+def starts(tree: dict[str, Any], links: list[Trial]) -> list[Trial]:
+    """Returns the declared trainings from whose weights those of a chain start."""
+    from pipeline.experiments import trial
 
-    with KNOWN.open(newline="") as file:
-        known = {(row["stage"], row["name"]): float(row["seconds"]) for row in csv.DictReader(file)}
-    return known | {(usage.stage, usage.name): usage.seconds for usage in read(MEASURED)}
-
-
-def record() -> None:
-    """Writes the mean seconds of each stage over the seeds to the file that the project knows them from."""
-    from pipeline.tracking.usage import read
-
-    seconds: dict[tuple[str, str], list[float]] = {}
-    for usage in read(MEASURED):
-        seconds.setdefault((usage.stage, without_seed(usage.name)), []).append(usage.seconds)
-    with KNOWN.open("w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["stage", "name", "seconds"])
-        writer.writerows([*key, f"{fmean(values):.1f}"] for key, values in sorted(seconds.items()))
-    print(f"{len(seconds)} stages in {KNOWN}")
+    named = {Path(resolve(tree, link)["start"]).name for link in links}
+    return [trial(tree, name) for name in sorted(named & tree["starts"].keys())]
 
 
-if __name__ == "__main__":
-    main()
+@dataclass(frozen=True)
+class Command:
+    """One command of a result's making."""
+
+    stage: str
+    trial: Trial
+
+    def run(self) -> None:
+        """Runs it in a process of its own, so that its code is that of its method alone.
+
+        Raises:
+            ValueError: when it fails; what failed was printed.
+        """
+        named = [self.trial.experiment, "--seed", str(self.trial.seed), "--split", str(self.trial.split), "--apart"]
+        if subprocess.run([sys.executable, "-m", "stages", self.stage, *named], check=False).returncode:
+            raise ValueError("the study stopped (see above); what is done is kept, and the same command goes on")
+
+
+def commands(tree: dict[str, Any], trial: Trial) -> list[Command]:
+    """Returns what makes a result: every link of its chain is trained, and clusters for the next."""
+    *before, last = chain(tree, trial)
+    making = [Command(stage, link) for link in before for stage in ("train", "cluster")]
+    return [*making, Command("train", last), Command("evaluate", last)]
+
+
+def make(tree: dict[str, Any], trial: Trial) -> None:
+    """Makes one result and puts its small files where git keeps them."""
+    from pipeline.provenance import git_commit, versions
+
+    before, begun = digests(tree, trial), time.monotonic()
+    shutil.rmtree(trial.folder("evaluate"), ignore_errors=True)  # of other searches, perhaps
+    for command in commands(tree, trial):
+        command.run()
+    scores, folder, partial = trial.folder("evaluate"), place(trial), RESULTS / ".partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    for file in (file for name in KEPT for file in scores.rglob(name)):
+        target = partial / file.relative_to(scores)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, target)
+    shutil.copyfile(trial.folder("train") / "history.csv", partial / "history.csv")
+    made = {
+        "digests": before,
+        "seconds": round(time.monotonic() - begun),
+        "commit": git_commit(),
+        "versions": versions(),
+    }
+    (partial / MADE).write_text(json.dumps(made, indent=2) + "\n")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.parent.mkdir(exist_ok=True)
+    partial.rename(folder)  # it is there whole or not at all
+
+
+def expected(missing: list[Trial]) -> str:
+    """Returns how long results take, by what the others of their row, or of all rows, have taken."""
+    known: dict[str, list[float]] = {}
+    for file in RESULTS.glob(f"*/*/{MADE}"):
+        known.setdefault(file.parts[-3], []).append(json.loads(file.read_text())["seconds"])
+    if not missing or not known:
+        return ""
+    overall = fmean([seconds for row in known.values() for seconds in row])
+    minutes = round(sum(fmean(known.get(trial.experiment, [overall])) for trial in missing) / 60)
+    return f", {minutes} min" if minutes < 60 else f", {minutes // 60} h {minutes % 60:02} min"

@@ -1,70 +1,131 @@
-"""``python -m stages.tables [EXPERIMENT ...]``: ``metrics.json`` files -> ``artifacts/tables`` or ``--out``.
+"""Makes tables and figures of what was evaluated, or of a study.
 
-Without names, of everything in ``artifacts/evaluate``. ``--show`` only prints the last tables, ``--readme FILE`` only
-puts them into a README (with ``--differences``, below them, what ``stages.differences`` found in mAP),
-``--check-tracking`` fails unless the last tables hold what MLflow recorded, and nothing else.
+reads    artifacts/evaluate, artifacts/train/*/history.csv; with --study results/
+writes   artifacts/tables (results, papers, figures); with --study artifacts/study, and the differences between rows
+
+--show only prints the last tables, --page FILE only puts them into a page, and --check-tracking fails unless they hold
+what MLflow recorded.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from stages.cli_errors import told_plainly
+if TYPE_CHECKING:
+    from pipeline.evaluation.stamp import Result
+    from pipeline.tables.curves import Trained
 
-SCORES, TRAININGS, TABLES = Path("artifacts/evaluate"), Path("artifacts/train"), Path("artifacts/tables")
+SCORES, TRAININGS, RESULTS = Path("artifacts/evaluate"), Path("artifacts/train"), Path("results")
+TABLES, STUDY = Path("artifacts/tables"), Path("artifacts/study")
 PLACES = """tables: {0}/results.md, .tex, .csv    of the papers: {0}/papers/mdpr.md, mskd.md, smmd.md, .tex, .csv
-figures: {0}/cmc.png, loss.png, clusters.png    runs: make ui
-all of it as one page (python -m stages.report): artifacts/report/index.html"""
+figures: {0}/cmc.png, loss.png, clusters.png    runs: make ui"""
 
 
-def main() -> None:
-    """Makes the tables and figures, or puts the tables into the README."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", help="experiments and references that have been evaluated")
-    parser.add_argument("--seeds", nargs="+", type=int, default=[], help="also these seeds of the experiments")
-    parser.add_argument("--out", type=Path, default=TABLES, help=f"the folder of the tables (default: {TABLES})")
-    parser.add_argument("--show", action="store_true", help="only print the last tables")
-    parser.add_argument("--readme", type=Path, help="only replace the result block of this file")
-    parser.add_argument("--differences", nargs="+", type=Path, default=[], help="for --readme: differences.csv files")
-    parser.add_argument("--check-tracking", action="store_true", help="only compare the last tables with MLflow")
-    given = parser.parse_args()
-    with told_plainly():
-        if given.check_tracking:
-            check_tracking(given.out)
-        elif given.readme:
-            put_into(given.readme, given.out, given.differences)
-        elif given.show:
-            show(given.out)
-        else:
-            there = sorted(path.name for path in SCORES.iterdir()) if SCORES.is_dir() else []
-            run(with_seeds(given.names, given.seeds) or there, given.out)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds what to make tables of, and what else to do with them."""
+    parser.add_argument("--study", action="store_true", help="of the results of the study")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--show", action="store_true", help="only print the last tables")
+    what.add_argument("--page", type=Path, help="only replace the result block of this page")
+    what.add_argument("--check-tracking", action="store_true", help="only compare the last tables with MLflow")
 
 
-def with_seeds(names: list[str], seeds: list[int]) -> list[str]:
-    """Returns the names, each experiment followed by its other seeds; references have none."""
-    from pipeline.tables.results import REFERENCES
+def run(given: argparse.Namespace) -> None:
+    """Makes the tables and figures, or does with the last ones what is asked for."""
+    folder = STUDY if given.study else TABLES
+    if given.check_tracking:
+        if given.study:
+            raise ValueError("--check-tracking is of the default run: a study keeps its numbers in results/ alone")
+        check_tracking(folder)
+    elif given.page:
+        put_into(given.page, folder)
+    elif given.show:
+        show(folder)
+    else:
+        make(folder, study=given.study)
 
-    def others(name: str) -> list[int]:
-        return [] if name.partition("@")[0] in REFERENCES else seeds
 
-    return [every for name in names for every in (name, *(f"{name}_seed{seed}" for seed in others(name)))]
-
-
-def run(names: list[str], folder: Path = TABLES) -> None:
+def make(folder: Path, *, study: bool) -> None:
     """Writes all tables and figures."""
-    from pipeline.tables.curves import draw_curves, find_scores
+    from pipeline.config import load
+    from pipeline.experiments import compared
+    from pipeline.tables.curves import draw_curves
+    from pipeline.tables.differences import paired_differences, to_markdown
+    from pipeline.tables.differences import write_csv as write_differences
     from pipeline.tables.results import collect, write_csv
     from pipeline.tracking.runs import stage_run
 
-    with stage_run(stage="tables", name="", params={}) as tracked:
-        write_csv(collect(find_scores(SCORES, names)), folder / "results.csv")
+    with stage_run(stage="tables", name="study" if study else "", params={}) as tracked:
+        shutil.rmtree(folder, ignore_errors=True)
+        files, trained = (studied if study else evaluated)()
+        results = collect(files)
+        write_csv(results, folder / "results.csv")
         write_tables(folder, folder)
-        draw_curves(names, scores=SCORES, trainings=TRAININGS, folder=folder)
+        draw_curves(trained, folder)
+        write_metrics(results, folder / "metrics")
+        if study:
+            pairs = [pair for pair in compared(load()) if share_a_seed(results, *pair)]
+            rows = [row for pair in pairs for row in paired_differences(results, *pair, "mAP")]
+            write_differences(rows, folder / "differences.csv")
+            (folder / "differences.md").write_text(to_markdown(rows))
         for path in sorted(path for path in folder.rglob("*") if path.is_file()):
             tracked.log_artifact(path)
     print(PLACES.format(folder))
+
+
+def evaluated() -> tuple[list[Path], list[Trained]]:
+    """Returns the scores of the default run, and its trainings."""
+    from pipeline.tables.curves import Trained
+
+    files = sorted(SCORES.rglob("metrics.json"))
+    names = sorted({file.relative_to(SCORES).parts[0] for file in files})
+    return files, [Trained(name, "", SCORES / name, TRAININGS / name / "history.csv") for name in names]
+
+
+def studied() -> tuple[list[Path], list[Trained]]:
+    """Returns the scores of the rows that params.yaml declares, and their trainings; says which rows it does not."""
+    from pipeline.config import load
+    from pipeline.experiments import experiments
+    from pipeline.tables.curves import Trained
+
+    declared = experiments(load())
+    rows = sorted(path.name for path in RESULTS.iterdir()) if RESULTS.is_dir() else []
+    if unknown := [name for name in rows if name not in declared]:
+        print(f"left out, as params.yaml does not declare them: {', '.join(unknown)}")
+    places = [place for name in rows if name in declared for place in sorted((RESULTS / name).iterdir())]
+    files = [file for place in places for file in sorted(place.rglob("metrics.json"))]
+    return files, [Trained(place.parent.name, place.name, place, place / "history.csv") for place in places]
+
+
+def share_a_seed(results: Sequence[Result], one: str, other: str) -> bool:
+    """Returns whether a study, which may not be at its end, has results of both for some seed."""
+    seeds = [{result.seed for result in results if result.experiment == name} for name in (one, other)]
+    return bool(seeds[0] & seeds[1])
+
+
+def write_metrics(results: Sequence[Result], folder: Path) -> None:
+    """Writes a small JSON file for each row, as ``dvc metrics`` reads them."""
+    from pipeline.evaluation.metrics import NAMES
+    from pipeline.tables.results import protocol_name
+
+    digests: dict[tuple[str, str], set[str]] = {}
+    for result in results:
+        digests.setdefault((result.protocol.data, result.protocol.label), set()).add(result.protocol.digest)
+    rows: dict[str, dict[str, Any]] = {}
+    for result in results:
+        row = rows.setdefault(f"{result.experiment}@{result.protocol.data}", {})
+        is_one_of_several = len(digests[result.protocol.data, result.protocol.label]) > 1  # as of several splits
+        label = protocol_name(result) if is_one_of_several else result.protocol.label
+        row.setdefault(label, {})[f"seed {result.seed}"] = {name: result.metrics[name] for name in NAMES}
+    folder.mkdir(parents=True)
+    for name, values in rows.items():
+        (folder / f"{name}.json").write_text(json.dumps(values, indent=2) + "\n")
 
 
 def write_tables(made: Path, folder: Path) -> None:
@@ -113,21 +174,15 @@ def show(folder: Path) -> None:
     print(PLACES.format(folder))
 
 
-def put_into(readme: Path, folder: Path, differences: list[Path]) -> None:
-    """Replaces the result block of a README by the last tables, and by the differences in mAP."""
+def put_into(page: Path, folder: Path) -> None:
+    """Replaces the result block of a page by the last tables, and by the differences between their rows."""
     from pipeline.tables import render
-    from pipeline.tables.differences import read_csv as read_differences
-    from pipeline.tables.differences import to_markdown
     from pipeline.tables.overview import build_tables
     from pipeline.tables.published import read_published
     from pipeline.tables.results import read_csv
 
     block = render.to_markdown(build_tables(read_csv(folder / "results.csv"), read_published()))
-    found = [row for path in differences for row in read_differences(path) if row.metric == "mAP"]
-    if found:
-        block += f"\n**Differences, paired by seed, in points**\n\n{to_markdown(found)}"
-    readme.write_text(render.replace_readme_block(readme.read_text(), block))
-
-
-if __name__ == "__main__":
-    main()
+    differences = folder / "differences.md"
+    if differences.is_file():
+        block += f"\n**Differences, paired by seed, in points**\n\n{differences.read_text()}"
+    page.write_text(render.replace_readme_block(page.read_text(), block))

@@ -1,6 +1,9 @@
-"""``python -m stages.tidy``: what trainings, searches, Ray and MLflow left behind and nobody will use again.
+"""Lists or removes what trainings, searches and Ray left behind.
 
-Lists it with its size; ``--remove`` removes it. Never anything in ``artifacts/``, ``data/`` or DVC's cache, never what
+reads    .runs, mlflow.db, Ray's sessions
+writes   nothing; --remove removes what is listed
+
+Never anything in ``artifacts/``, ``data/`` or DVC's cache, never what
 a process is using, and no unfinished training or search that would go on when it is started again.
 """
 
@@ -14,30 +17,23 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stages.cli_errors import told_plainly
-
 if TYPE_CHECKING:
     from pipeline.cleanup.leftovers import Leftover
 
 RUNS, DATABASE = Path(".runs"), Path("mlflow.db")
-BLOCKS = ("prepare", "experiments", "cluster", "tune", "references")
 CACHE = """\
 DVC's cache is left alone. `dvc gc --workspace` would take from it all that the lock files here do not name, finished
 trainings of other commits and branches among it; `dvc gc --all-commits` keeps those."""
 
 
-def main() -> None:
-    """Lists what may go, or removes it."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds whether to remove it."""
     parser.add_argument("--remove", action="store_true", help="remove it, instead of listing it")
-    given = parser.parse_args()
-    with told_plainly():
-        run(given.remove)
 
 
-def run(is_removing: bool) -> None:
+def run(given: argparse.Namespace) -> None:
     """Lists, or removes, files and folders first and then recorded runs."""
-    freed = 0
+    is_removing, freed = given.remove, 0
     for (folder, why), alike in groupby(find(), key=lambda leftover: (leftover.path.parent, leftover.why)):
         told = {leftover.path: leftover.remove() if is_removing else leftover.size() for leftover in alike}
         sizes = {path: size for path, size in told.items() if size is not None}
@@ -51,16 +47,17 @@ def run(is_removing: bool) -> None:
 
 def find() -> list[Leftover]:
     """Returns the files and folders that may go."""
-    from pipeline.cleanup.current import current_folder
+    from pipeline.cleanup.current import current_folders
     from pipeline.cleanup.leftovers import find_ray_sessions, find_ray_storage, find_records, find_runs
     from pipeline.config import load
+    from pipeline.experiments import data_sets, experiments
 
     tree = load()
-    names = {name for key in BLOCKS for name in tree.get(key, {})}
-    names |= {f"{name}_tuned" for name in tree.get("tune", {})}
+    searches = tree["studies"]["searches"]
+    names = {*data_sets(tree), *experiments(tree), *searches, *(f"{name}_tuned" for name in searches), "study"}
     temporary = Path(os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or "/tmp") / "ray"
     return [
-        *find_runs(RUNS, partial(current_folder, root=Path.cwd())),
+        *find_runs(RUNS, partial(current_folders, root=Path.cwd())),
         *find_ray_storage(RUNS),
         *find_records(RUNS, names),
         *find_ray_sessions(temporary),
@@ -83,7 +80,3 @@ def tidy_recorded(is_removing: bool) -> int:
     if is_removing and old:
         remove(DATABASE, old)
     return sum(sizes)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,4 +1,9 @@
-"""``python -m stages.train EXPERIMENT``: packed images -> ``artifacts/train/EXPERIMENT`` (checkpoint, history)."""
+"""Trains an experiment, or goes on where it was stopped.
+
+reads    data/prepared/DATA, start weights, and what a student learns from
+writes   artifacts/train/EXPERIMENT (checkpoint, history.csv); with another seed or split, or for RECIPE@DATA,
+         artifacts/runs/EXPERIMENT/seedN/train
+"""
 
 from __future__ import annotations
 
@@ -7,49 +12,48 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stages.cli_errors import told_plainly
+from stages.arguments import PREPARED, add_experiment, trial_of
 
 if TYPE_CHECKING:
     from pipeline.jobs.resources import ResourcesParams
 
-
-def main() -> None:
-    """Trains the experiment named on the command line, or goes on where it was stopped."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("name", help="a block of `experiments` in params.yaml; NAME_seed2 is NAME with seed 2")
-    given = parser.parse_args()
-    with told_plainly():
-        run(given.name)
+add_arguments = add_experiment
 
 
-def run(name: str) -> None:
+def run(given: argparse.Namespace) -> None:
     """Trains an experiment and publishes its last checkpoint."""
-    from pipeline.config import load, seeded_block
+    from pipeline.config import load
+    from pipeline.experiments import resolve
     from pipeline.jobs.resources import resources_of
 
     tree = load()
-    train_as(name, seeded_block(tree, "experiments", name), resources_of(tree, name))
+    trial = trial_of(tree, given)
+    train_as(trial.experiment, resolve(tree, trial), resources_of(tree, trial.experiment), trial.folder("train"))
 
 
-def train_as(name: str, params: dict[str, Any], resources: ResourcesParams) -> None:
-    """Trains an experiment's block under a name and publishes its last checkpoint."""
-    from pipeline.config import block
-    from pipeline.locking import alone
+def train_as(name: str, params: dict[str, Any], resources: ResourcesParams, folder: Path) -> None:
+    """Trains an experiment's block under a name and publishes its last checkpoint to ``folder``.
+
+    A training that lies there already, of the same parameters, data and code, is left as it is.
+    """
+    from pipeline.locking import exclusive_lock
     from pipeline.methods.registry import find
     from pipeline.tracking.runs import stage_run
-    from pipeline.training.experiment import describe, publish
+    from pipeline.training.experiment import describe, is_published, publish
 
-    data = Path("data/prepared") / block(params, "data")
-    job = describe(name, params, find(block(params, "method")), data, Path(".runs"))
-    with alone(job.run_folder, "trained"), stage_run(stage="train", name=name, params=params, inputs=[data]) as tracked:
+    data = PREPARED / params["data"]
+    job = describe(name, params, find(params["method"]), data, Path(".runs"))
+    if is_published(job, folder):
+        print(f"{name}: {folder} is of these parameters, data and code already")
+        return
+    with (
+        exclusive_lock(job.run_folder, "trained"),
+        stage_run(stage="train", name=name, params=params, inputs=[data]) as tracked,
+    ):
         from pipeline.jobs.train import train
 
         writer = tracked.writer()
         history = train(job, resources, writer)
         writer.complete(history)
-        publish(job, Path("artifacts/train") / name, history, tracked.id)
+        publish(job, folder, history, tracked.id)
         shutil.rmtree(job.run_folder)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,33 +1,26 @@
-"""``python -m stages.train_tuned SEARCH``: what a search found, in full -> ``artifacts/train/SEARCH_tuned``."""
+"""Trains an experiment by the values that a search has found.
+
+reads    artifacts/tune/SEARCH/best.yaml, data/prepared/DATA, start weights
+writes   artifacts/tuned/SEARCH (checkpoint, history.csv)
+"""
+
+from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
-from stages.cli_errors import told_plainly
+from stages.arguments import TUNED, add_search, tuned_folder
 from stages.train import train_as
 
-
-def main() -> None:
-    """Trains, in full, what the search named on the command line has found."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("name", help="a block of `tune` in params.yaml")
-    given = parser.parse_args()
-    with told_plainly():
-        run(given.name)
+add_arguments = add_search
 
 
-def run(name: str) -> None:
-    """Lays best.yaml over the experiment's block, and trains that."""
-    from pipeline.config import block, load
+def run(given: argparse.Namespace) -> None:
+    """Trains the experiment, in full, with best.yaml laid over it."""
+    from pipeline.config import load, overlaid
+    from pipeline.experiments import resolve_experiment, resolve_search
     from pipeline.jobs.resources import resources_of
-    from pipeline.tuning.overlay import overlaid
 
-    tree = load()
-    experiment = block(tree, "tune", name, "experiment")
-    best = Path("artifacts/tune") / name / "best.yaml"
-    params = overlaid(block(tree, "experiments", experiment), load(best), str(best))
-    train_as(f"{name}_tuned", params, resources_of(tree, experiment))
-
-
-if __name__ == "__main__":
-    main()
+    tree, name = load(), given.search
+    experiment, best = resolve_search(tree, name)["experiment"], TUNED / name / "best.yaml"
+    params = overlaid(resolve_experiment(tree, experiment), load(best), str(best))
+    train_as(f"{name}_tuned", params, resources_of(tree, experiment), tuned_folder(name))

@@ -1,45 +1,43 @@
-"""``python -m stages.tune SEARCH``: packed images -> ``artifacts/tune/SEARCH`` (best.yaml, trials, summary)."""
+"""Searches better values for an experiment (docs/tuning.md).
+
+reads    data/prepared/DATA, start weights
+writes   artifacts/tune/SEARCH (best.yaml, trials, summary)
+"""
+
+from __future__ import annotations
 
 import argparse
 import shutil
 from pathlib import Path
 
-from stages.cli_errors import told_plainly
+from stages.arguments import PREPARED, TUNED, add_search
+
+add_arguments = add_search
 
 
-def main() -> None:
-    """Runs the search named on the command line, or goes on where it was stopped."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("name", help="a block of `tune` in params.yaml")
-    given = parser.parse_args()
-    with told_plainly():
-        run(given.name)
-
-
-def run(name: str) -> None:
-    """Searches for better values of an experiment, and writes those of the best trial."""
-    from pipeline.config import block, load, parse
+def run(given: argparse.Namespace) -> None:
+    """Runs a search, or goes on where it was stopped, and writes the values of the best trial."""
+    from pipeline.config import load, parse
+    from pipeline.experiments import resolve_experiment, resolve_search
     from pipeline.jobs.resources import resources_of
-    from pipeline.locking import alone
+    from pipeline.locking import exclusive_lock
     from pipeline.methods.registry import find
     from pipeline.tracking.runs import stage_run
     from pipeline.tuning.plan import make_plan, search_folder
     from pipeline.tuning.space import TuneParams
 
-    tree = load()
-    params = parse(TuneParams, block(tree, "tune", name), f"tune.{name}")
-    experiment = block(tree, "experiments", params.experiment)
-    resources = resources_of(tree, "tune")
-    method = find(block(experiment, "method"))
-    data = Path("data/prepared") / block(experiment, "data")
+    tree, name = load(), given.search
+    params = parse(TuneParams, resolve_search(tree, name), f"studies.searches.{name}")
+    experiment = resolve_experiment(tree, params.experiment)
+    method, data = find(experiment["method"]), PREPARED / experiment["data"]
     folder = search_folder(name, params, experiment, method, data, Path(".runs"))
-    with alone(folder, "searched"):
+    with exclusive_lock(folder, "searched"):
         plan = make_plan(name, params, experiment, method, data, folder)
         with stage_run(stage="tune", name=name, params=params.model_dump(), inputs=[data]) as tracked:
             from pipeline.jobs.tune import search
 
-            outcome = search(plan, resources, tracked)
-            out = Path("artifacts/tune") / name
+            outcome = search(plan, resources_of(tree, "searches"), tracked)
+            out = TUNED / name
             outcome.write(out)
             measured = {"trials": len(outcome.trials), plan.criterion: outcome.best.score, "gain": outcome.gain}
             tracked.log_metrics(measured)
@@ -47,7 +45,3 @@ def run(name: str) -> None:
                 tracked.log_artifact(file)
             shutil.rmtree(folder)
     print(outcome.report())
-
-
-if __name__ == "__main__":
-    main()

@@ -6,6 +6,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+import grimp
 import pytest
 
 PROJECT = Path(__file__).parents[1]
@@ -95,3 +96,14 @@ def test_init_files_are_empty(package: str) -> None:
 def test_every_folder_says_what_is_in_it() -> None:
     folders = {part for name in modules() for part in name.split(".")}
     assert not folders & VAGUE
+
+
+def test_every_shared_loss_has_a_test_and_a_user() -> None:
+    graph = grimp.build_graph("pipeline")
+    losses = [file.stem for file in (PROJECT / "pipeline" / "losses").glob("*.py") if file.stem != "__init__"]
+    tests = [PROJECT / "tests" / "losses" / f"test_{name}.py" for name in losses]
+    problems = [f"{file.relative_to(PROJECT)} is not there" for file in tests if not file.is_file()]
+    for name in losses:
+        users = graph.find_modules_that_directly_import(f"pipeline.losses.{name}")
+        problems += [] if users else [f"nobody uses pipeline/losses/{name}.py"]
+    assert not problems, problems

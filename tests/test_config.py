@@ -1,3 +1,4 @@
+import datetime
 import importlib
 import pkgutil
 from typing import Any
@@ -7,7 +8,7 @@ from pydantic import ValidationError
 
 import pipeline
 from pipeline import config
-from pipeline.config import Record, block, load, parse, seeded_block
+from pipeline.config import Record, block, load, nearest, overlaid, parse
 
 
 class Batch(Record):
@@ -82,44 +83,66 @@ def test_what_is_no_yaml_is_told_by_its_line(tmp_path):
 def test_the_first_absent_key_is_named_with_those_that_are_there():
     tree = {"experiments": {"mdpr": {"seed": 1}, "baseline": {}}}
     assert block(tree, "experiments", "mdpr", "seed") == 1
-    with pytest.raises(ValueError, match=r"no experiments\.mdpt; there is: mdpr, baseline"):
+    with pytest.raises(ValueError, match=r"no experiments\.mdpt; did you mean mdpr\?"):
         block(tree, "experiments", "mdpt", "seed")
     with pytest.raises(ValueError, match=r"no experiments\.mdpr\.seed\.one; there is: nothing"):
         block(tree, "experiments", "mdpr", "seed", "one")
 
 
-def test_a_seed_in_a_name_is_taken_by_the_block_and_by_the_trainings_it_learns_from():
-    settings = {"first_pass": {"clusters": "artifacts/cluster/teacher"}, "teacher": "artifacts/train/teacher", "k": 3}
-    student = {"seed": 1, "start": "artifacts/train/pretrain", "settings": settings}
-    tree = {
-        "experiments": {
-            "teacher": {"seed": 1, "settings": {"clusters": "artifacts/cluster/start"}},
-            "student": student,
-        },
-        "cluster": {
-            "start": {"experiment": "teacher", "weights": "start"},
-            "teacher": {"experiment": "teacher", "weights": "trained"},
-        },
-    }
-    assert seeded_block(tree, "experiments", "student_seed2") == {
-        "seed": 2,
-        "start": "artifacts/train/pretrain",
-        "settings": {
-            "first_pass": {"clusters": "artifacts/cluster/teacher_seed2"},
-            "teacher": "artifacts/train/teacher_seed2",
-            "k": 3,
-        },
-    }
-    assert seeded_block(tree, "experiments", "teacher_seed12")["settings"] == {"clusters": "artifacts/cluster/start"}
-    assert seeded_block(tree, "cluster", "teacher_seed3") == {"experiment": "teacher_seed3", "weights": "trained"}
-    assert seeded_block(tree, "experiments", "student") is student
-    with pytest.raises(ValueError, match=r"no experiments\.mdpr; there is: teacher, student"):
-        seeded_block(tree, "experiments", "mdpr_seed2")
+PATCHED = {
+    "seed": 1,
+    "training": {"epochs": 2, "decay": {"kind": "cosine", "final": 0.0}},
+    "first_pass": {"momentum": 0.1},
+}
 
 
-def test_a_block_of_its_own_goes_before_the_seed_in_its_name():
-    own = {"seed": 2, "settings": {}}
-    assert seeded_block({"experiments": {"mdpr_seed2": own}}, "experiments", "mdpr_seed2") is own
+def test_a_patch_replaces_what_it_names_and_nothing_else():
+    patched = overlaid(PATCHED, {"training": {"decay": {"final": 0.1}}}, "change")
+    assert patched == {**PATCHED, "training": {"epochs": 2, "decay": {"kind": "cosine", "final": 0.1}}}
+    assert PATCHED["training"]["decay"]["final"] == 0.0
+
+
+def test_a_block_can_be_replaced_by_none_and_none_by_a_block():
+    without = overlaid(PATCHED, {"first_pass": None}, "change")
+    assert without["first_pass"] is None
+    assert overlaid(without, {"first_pass": {"iterations": 3}}, "change")["first_pass"] == {"iterations": 3}
+
+
+def test_a_block_of_another_kind_replaces_the_whole_block():
+    steps = {"kind": "steps", "milestones": [1]}
+    assert overlaid(PATCHED, {"training": {"decay": steps}}, "change")["training"]["decay"] == steps
+    cosine = {"kind": "cosine", "final": 0.5}
+    assert overlaid(PATCHED, {"training": {"decay": cosine}}, "change")["training"]["decay"] == cosine
+
+
+def test_a_key_that_overrides_nothing_is_named_with_the_nearest():
+    with pytest.raises(ValueError, match=r"^change\.training\.epoch overrides nothing; did you mean epochs\?$"):
+        overlaid(PATCHED, {"training": {"epoch": 3}}, "change")
+    assert overlaid(PATCHED, {"training": {"epoch": 3}}, "change", adds=True)["training"]["epoch"] == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "known", "end"),
+    [
+        ("mdpt", ["mdpr", "agw"], "; did you mean mdpr?"),
+        ("batc", ["batch", "bath", "size"], "; did you mean batch or bath?"),
+        ("zzz", ["mdpr", "agw"], "; there is: agw, mdpr"),
+        ("zzz", [], "; there is: nothing"),
+    ],
+)
+def test_an_unknown_name_is_answered_with_the_nearest_or_else_with_all(name, known, end):
+    assert nearest(name, known) == end
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("1e-06", 1e-6), ("1E3", 1e3), ("-2.5e+2", -250.0), ("1.0e-4", 1e-4), ("3", 3), ("0x1e", 30), ("1e", "1e"),
+     ("e3", "e3"), ("'1e3'", "1e3"), ("2026-01-01", datetime.date(2026, 1, 1))],
+)  # fmt: skip
+def test_a_number_with_an_exponent_is_a_number_without_a_point_too(tmp_path, text, value):
+    (tmp_path / "params.yaml").write_text(f"one: {text}\n")
+    found = load(tmp_path / "params.yaml")["one"]
+    assert (found, type(found)) == (value, type(value))
 
 
 def test_parameters_are_looked_for_in_the_project(tmp_path, monkeypatch):

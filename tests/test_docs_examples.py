@@ -1,94 +1,19 @@
-"""What docs/adding_a_method.md, adding_a_data_set.md and export.md show is built from their code blocks, and run."""
+"""The Python code that README.md and docs/export.md show runs as it stands there."""
 
-import importlib
-import json
+import ast
 import re
-import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
-import pytest
-import yaml
 from PIL import Image
 
-from pipeline.datasets import readers
-from pipeline.methods import registry
-from stages import prepare, train
-from tests.datasets import tiny_sets
-from tests.noise import BACKBONE, BASELINE, BATCH
-from tests.stages.conftest import Project
+from tests.noise import BASELINE
 
 ROOT = Path(__file__).parents[1]
 
 
 def blocks(page, language):
-    return re.findall(rf"```{language}\n(.*?)```", (ROOT / "docs" / page).read_text(), flags=re.DOTALL)
-
-
-@pytest.fixture
-def module(tmp_path, monkeypatch):
-    """A function that writes a page's first Python block to a file, as a module of that name."""
-
-    def write(page, name):
-        (tmp_path / f"{name}.py").write_text(blocks(page, "python")[0])
-        monkeypatch.syspath_prepend(tmp_path)
-        importlib.invalidate_caches()
-        return name
-
-    yield write
-    for name in ("shown_method", "shown_reader"):
-        sys.modules.pop(name, None)
-
-
-def with_block(page, under):
-    """Returns params.yaml with the block of a page at the end of a key, where all anchors are known."""
-    text = (ROOT / "params.yaml").read_text()
-    (block,) = blocks(page, "yaml")
-    after = re.search(rf"^{under}:.*?(?=^\S)", text, flags=re.DOTALL | re.MULTILINE)
-    return yaml.safe_load(text[: after.end()] + block + text[after.end() :])
-
-
-def test_the_method_of_the_page_trains(module, noise, tmp_path, monkeypatch):
-    registered, name = blocks("adding_a_method.md", "python")[1], module("adding_a_method.md", "shown_method")
-    assert registered.strip() == 'METHODS["cosine"] = "pipeline.methods.cosine:Cosine"'
-    monkeypatch.setitem(registry.METHODS, "cosine", f"{name}:Cosine")
-    shown = with_block("adding_a_method.md", "experiments")["experiments"]["cosine"]
-    assert shown.keys() == BASELINE.keys()
-    shutil.copytree(noise, tmp_path / "data" / "prepared" / "noise")
-    training = {**BASELINE["training"], "epochs": 1}
-    settings = {**shown["settings"], "backbone": BACKBONE, "batch": BATCH}
-    small = {**shown, "data": "noise", "start": "none", "training": training, "settings": settings}
-    project = Project(tmp_path)
-    project.write(experiments={"cosine": small}, resources={"default": project.params["resources"]["pretrain"]})
-    project.run(train, "cosine")
-    meta = json.loads((tmp_path / "artifacts" / "train" / "cosine" / "meta.json").read_text())
-    assert (meta["experiment"]["method"], meta["epoch"]) == ("cosine", 1)
-    history = pd.read_csv(tmp_path / "artifacts" / "train" / "cosine" / "history.csv")
-    assert history.loc[0, "loss"] == history.loc[0, "identity"] > 0
-
-
-def test_the_reader_of_the_page_reads_what_it_describes(module, tmp_path, monkeypatch, capsys):
-    registered, name = blocks("adding_a_data_set.md", "python")[1], module("adding_a_data_set.md", "shown_reader")
-    assert registered.strip() == 'READERS["school"] = "pipeline.data.school"'
-    monkeypatch.setitem(readers.READERS, "school", name)
-    shown = with_block("adding_a_data_set.md", "prepare")["prepare"]["school_256x128"]
-    for person in (1, 2):
-        for camera in (1, 2, 3):
-            tiny_sets.image(tmp_path / f"data/raw/school/train/{person:04d}-{camera}-00001.jpg")
-    for person in (3, 12):
-        for role, camera in (("query", 3), ("gallery", 1), ("gallery", 2)):
-            tiny_sets.image(tmp_path / f"data/raw/school/{role}/{person:04d}-{camera}-00481.jpg")
-    project = Project(tmp_path)
-    project.write(prepare={"school_256x128": {**shown, "height": 32, "width": 16}})
-    project.run(prepare, "school_256x128")
-    assert "school_256x128: 0 errors" in capsys.readouterr().out
-    packed = tmp_path / "data" / "prepared" / "school_256x128"
-    assert json.loads((packed / "meta.json").read_text())["name"] == "school"
-    tiny_sets.image(tmp_path / "data/raw/school/query/12.jpg")
-    with pytest.raises(SystemExit, match=r"query/12\.jpg: .*<person>-<camera>-<frame>\.jpg"):
-        project.run(prepare, "school_256x128")
+    return re.findall(rf"```{language}\n(.*?)```", (ROOT / page).read_text(), flags=re.DOTALL)
 
 
 def test_the_lines_that_run_an_exported_file_run(tmp_path, monkeypatch, noise):
@@ -103,6 +28,15 @@ def test_the_lines_that_run_an_exported_file_run(tmp_path, monkeypatch, noise):
     Image.fromarray(image).save(tmp_path / "person.png")
     monkeypatch.chdir(tmp_path)
     names = {}
-    exec(blocks("export.md", "python")[0].replace("person.jpg", "person.png"), names)
+    exec(blocks("docs/export.md", "python")[0].replace("person.jpg", "person.png"), names)
     expected = embed_images(open_network(tmp_path / "train" / "baseline"), image[None], np.zeros(1, bool))
     np.testing.assert_allclose(names["embeddings"], expected, rtol=1e-3, atol=1e-4)
+
+
+def test_the_lines_of_the_readme_print_what_they_say(capsys):
+    (block,) = blocks("README.md", "python")
+    exec(block, {})
+    printed = ast.literal_eval(capsys.readouterr().out)
+    told = dict(re.findall(r"(\w+) ([\d.]+)", block.rpartition("# ")[2]))
+    assert told.keys() == {"rank1", "mAP", "mINP"}
+    assert {name: round(printed[name], 3) for name in told} == {name: float(value) for name, value in told.items()}

@@ -1,5 +1,4 @@
 import json
-import sys
 
 import numpy as np
 import pytest
@@ -9,46 +8,16 @@ from PIL import Image
 from pipeline import export
 from pipeline.images.store import ImageStore
 from pipeline.inference import open_network
-from tests.noise import BASELINE, MDPR, MSKD, changed
+from tests.methods.examples import examples
 from tests.report.conftest import write_training
-
-AGW = BASELINE | {
-    "method": "two_stream",
-    "settings": {
-        "backbone": BASELINE["settings"]["backbone"],
-        "pooling": "gem",
-        "non_local": [0, 1, 1, 0],
-        "smoothing": 0.0,
-        "triplet_margin": None,
-        "batch": BASELINE["settings"]["batch"],
-    },
-}
-SMMD = AGW | {
-    "method": "smmd",
-    "settings": AGW["settings"]
-    | {
-        "temperature": 4.0,
-        "prototypes": {"source": "average", "momentum": 0.9, "temperature": 0.1},
-        "self_mimic": None,
-        "mutual": None,
-    },
-}
-BLOCKS = {
-    "baseline": BASELINE,
-    "mdpr": MDPR,
-    "mskd": MSKD,
-    "mskd_views": changed(MSKD, settings__features="all"),
-    "agw": AGW,
-    "smmd": SMMD,
-}
 
 
 @pytest.fixture(scope="module")
 def trainings(noise, tmp_path_factory):
     """A folder of checkpoints by every method, their statistics and shifts moved as a training moves them."""
     folder, store = tmp_path_factory.mktemp("train"), ImageStore(noise)
-    for name, block in BLOCKS.items():
-        write_training(folder, store, name, block)
+    for name, example in examples().items():
+        write_training(folder, store, name, example.block)
     return folder
 
 
@@ -60,10 +29,8 @@ def out(tmp_path):
 @pytest.mark.parametrize(
     "name",
     [
-        "mdpr",
-        "mskd",
-        "smmd",
-        *(pytest.param(name, marks=pytest.mark.slow) for name in ("baseline", "mskd_views", "agw")),
+        pytest.param(name, marks=[pytest.mark.slow] * (example.is_variant or name == "baseline"))
+        for name, example in examples().items()
     ],
 )
 def test_every_method_is_exported_and_agrees(trainings, name, out):
@@ -72,7 +39,8 @@ def test_every_method_is_exported_and_agrees(trainings, name, out):
     assert card == json.loads((out / "embedder.json").read_text())
     assert card["checked"]["batches"] == [1, 7, 32]
     assert min(card["checked"]["lowest_cosine"].values()) >= 0.9999
-    assert list(card["inputs"]) == (["images", "is_infrared"] if name in ("agw", "smmd") else ["images"])
+    is_told = examples()[name].build().embedder().by_modality
+    assert list(card["inputs"]) == (["images", "is_infrared"] if is_told else ["images"])
     network = open_network(trainings / name, torch.device("cpu"))
     images = export.draw_patterns(network)[:5]
     for file, reader in export.READERS.items():
@@ -137,12 +105,3 @@ def test_a_gallery_of_ones_own_is_checked_by_and_must_be_large_enough(trainings,
     (tmp_path / "00.png").unlink()
     with pytest.raises(ValueError, match="expected 40 images to check by, or more, got 39"):
         export.read_gallery(tmp_path, network)
-
-
-def test_the_command_ends_with_one_line_where_there_is_no_checkpoint(tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        sys, "argv", ["export", "--checkpoint", str(tmp_path / "absent"), "--out", str(tmp_path / "exported")]
-    )
-    with pytest.raises(SystemExit, match=r"error: .*absent: no readable meta\.json"):
-        export.main()
-    assert not (tmp_path / "exported").exists()

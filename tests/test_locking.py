@@ -4,13 +4,14 @@ from pathlib import Path
 import pytest
 
 from pipeline import locking
+from pipeline.locking import exclusive_lock
 
 
 def test_a_lock_is_given_to_one_process_only(tmp_path: Path) -> None:
     held = locking.hold(tmp_path / "lock")
     assert held is not None
     assert locking.hold(tmp_path / "lock") is None
-    locking.release(held)
+    held.release()
     assert locking.hold(tmp_path / "lock") is not None
 
 
@@ -19,15 +20,19 @@ def test_who_would_work_in_a_folder_that_another_process_works_in_is_told_so(
 ) -> None:
     monkeypatch.setattr(locking, "PATIENCE_SECONDS", 0.0)
     refused = pytest.raises(ValueError, match="run is being trained by another process: wait for it, or stop it")
-    with locking.alone(tmp_path / "run", "trained"), refused, locking.alone(tmp_path / "run", "trained"):
+    with (
+        exclusive_lock(tmp_path / "run", "trained"),
+        refused,
+        exclusive_lock(tmp_path / "run", "trained"),
+    ):
         pass
-    with locking.alone(tmp_path / "run", "trained"):
+    with exclusive_lock(tmp_path / "run", "trained"):
         pass
 
 
 def test_a_lock_that_is_held_for_a_moment_stops_nobody(tmp_path: Path) -> None:
     held = locking.hold(tmp_path / "run.lock")
     assert held is not None
-    threading.Timer(0.1, locking.release, [held]).start()
-    with locking.alone(tmp_path / "run", "trained"):
+    threading.Timer(0.1, held.release).start()
+    with exclusive_lock(tmp_path / "run", "trained"):
         assert locking.is_held(tmp_path / "run.lock")

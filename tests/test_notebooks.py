@@ -2,14 +2,13 @@
 
 import json
 import runpy
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
 from pipeline.config import load
-from stages import evaluate, prepare, tables, train
+from stages.__main__ import main
 
 PROJECT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((PROJECT / "notebooks").glob("*.ipynb"))
@@ -22,17 +21,15 @@ def cells(notebook):
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
     """A project folder in which baseline was trained, scored and put into tables."""
-    overlay = runpy.run_path(str(PROJECT / ".ci" / "tiny.py"))["overlay"]
-    tree = load(PROJECT / "params.yaml")
-    overlay(tree, tree["tiny"])
-    tree["experiments"]["baseline"]["start"] = "none"
     folder = tmp_path_factory.mktemp("study")
+    tree = load(PROJECT / "params.yaml")
+    tree["recipes"]["baseline"]["start"] = "none"
     (folder / "params.yaml").write_text(yaml.safe_dump(tree))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        for stage, argument in ((prepare, "people"), (train, "baseline"), (evaluate, "baseline"), (tables, "baseline")):
-            patch.setattr(sys, "argv", [stage.__name__, argument])
-            stage.main()
+        runpy.run_path(str(PROJECT / ".ci" / "tiny.py"), run_name="__main__")
+        for words in (["prepare", "people"], ["train", "baseline"], ["evaluate", "baseline"], ["tables"]):
+            main(words)
     return folder
 
 

@@ -44,7 +44,7 @@ class HasBackbone(Protocol):
         ...
 
 
-def start(network: HasBackbone, source: str) -> None:
+def load_start(network: HasBackbone, source: str) -> None:
     """Fills the network's backbone: ``source`` is "none" (as it is), "imagenet" (torchvision's), or a file.
 
     A file holds a ResNet by torchvision's names, or a network of ours or fast-reid's whose ``backbone`` is taken.

@@ -83,7 +83,7 @@ def _chunks(rows: np.ndarray, images: int, generator: np.random.Generator) -> li
     return list(shuffled[: shuffled.size // images * images].reshape(-1, images))
 
 
-def report(labels: np.ndarray, *, identities: int, images: int) -> str:
+def describe_identities(labels: np.ndarray, *, identities: int, images: int) -> str:
     """Returns one line for people: how many identities the sampler must fill up by repetition, if any."""
     counts = np.unique(labels[labels >= 0], return_counts=True)[1]
     short = int((counts < images).sum())

@@ -1,4 +1,4 @@
-"""``python -m pipeline.cleanup.current train|tune NAME``: the folder in which NAME would be trained, or searched, now.
+"""``python -m pipeline.cleanup.current train|tune NAME``: the folders in which NAME would be trained, or searched, now.
 
 In a process of its own, since a run folder is named by the code that is loaded too: exactly that of the one method.
 Prints nothing where params.yaml has no such block.
@@ -6,6 +6,7 @@ Prints nothing where params.yaml has no such block.
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -14,8 +15,8 @@ from typing import Any, Literal
 Kind = Literal["train", "tune"]
 
 
-def current_folder(kind: Kind, name: str, root: Path) -> str:
-    """Returns the name of the folder in which an unfinished training, or search, would go on now; "" for none.
+def current_folders(kind: Kind, name: str, root: Path) -> list[str]:
+    """Returns the names of the folders in which an unfinished training, or search, would go on now.
 
     Raises:
         ValueError: saying why it can't be known now: its data or what it starts from is not there, say.
@@ -26,55 +27,76 @@ def current_folder(kind: Kind, name: str, root: Path) -> str:
     )  # fmt: skip
     if answer.returncode:
         raise ValueError(answer.stderr.strip().rpartition("\n")[2])
-    return answer.stdout.strip()
+    return answer.stdout.split()
 
 
-def training_folder(tree: dict[str, Any], name: str) -> Path | None:
-    """Returns the run folder of an experiment, of one with another seed, or of what a search has found."""
-    from pipeline.config import SEEDED, block, load, seeded_block
+def training_folders(tree: dict[str, Any], name: str) -> list[Path]:
+    """Returns the run folders of all trials of an experiment, or of what a search has found.
+
+    Those with other seeds than the declared ones are among them where they were begun.
+    """
+    from pipeline.config import load, overlaid
+    from pipeline.experiments import experiments, resolve, resolve_experiment, resolve_search, trial, trials
     from pipeline.methods.registry import find
     from pipeline.training.experiment import describe
 
-    search, seeded = name.removesuffix("_tuned"), SEEDED.fullmatch(name)
-    if name in tree["experiments"] or (seeded and seeded[1] in tree["experiments"]):
-        params = seeded_block(tree, "experiments", name)
-    elif search != name and search in tree.get("tune", {}):
-        from pipeline.tuning.overlay import overlaid
-
+    search = name.removesuffix("_tuned")
+    if name in experiments(tree) or "@" in name:
+        others = [trial(tree, name, seed=seed, split=split) for seed, split in begun(name)]
+        blocks = [resolve(tree, each) for each in (trial(tree, name), *trials(tree, name), *others)]
+    elif search != name and search in tree["studies"]["searches"]:
         best = Path("artifacts/tune") / search / "best.yaml"
-        experiment = block(tree, "tune", search, "experiment")
-        params = overlaid(block(tree, "experiments", experiment), load(best), str(best))
+        experiment = resolve_experiment(tree, resolve_search(tree, search)["experiment"])
+        blocks = [overlaid(experiment, load(best), str(best))]
     else:
-        return None
-    data = Path("data/prepared") / block(params, "data")
-    return describe(name, params, find(block(params, "method")), data, Path(".runs")).run_folder
+        return []
+    folders = []
+    for block in blocks:
+        try:
+            data = Path("data/prepared") / block["data"]
+            folders.append(describe(name, block, find(block["method"]), data, Path(".runs")).run_folder)
+        except (ValueError, FileNotFoundError):
+            if block is blocks[0]:
+                raise
+    return folders
 
 
-def searching_folder(tree: dict[str, Any], name: str) -> Path | None:
+def begun(name: str) -> set[tuple[int, int]]:
+    """Returns the seeds and splits of an experiment's unfinished trainings that have saved something."""
+    found = set()
+    for file in Path(".runs").glob(f"{name}-*/epoch-*/meta.json"):
+        experiment = json.loads(file.read_text())["experiment"]
+        split = experiment["data"].rpartition("/")[2] if "/" in experiment["data"] else "1"
+        found.add((experiment["seed"], int(split)))
+    return found
+
+
+def searching_folders(tree: dict[str, Any], name: str) -> list[Path]:
     """Returns the folder of a search."""
-    from pipeline.config import block, parse
+    from pipeline.config import parse
+    from pipeline.experiments import resolve_experiment, resolve_search
     from pipeline.methods.registry import find
     from pipeline.tuning.plan import search_folder
     from pipeline.tuning.space import TuneParams
 
-    if name not in tree.get("tune", {}):
-        return None
-    params = parse(TuneParams, tree["tune"][name], f"tune.{name}")
-    experiment = block(tree, "experiments", params.experiment)
-    data = Path("data/prepared") / block(experiment, "data")
-    return search_folder(name, params, experiment, find(block(experiment, "method")), data, Path(".runs"))
+    if name not in tree["studies"]["searches"]:
+        return []
+    params = parse(TuneParams, resolve_search(tree, name), f"studies.searches.{name}")
+    experiment = resolve_experiment(tree, params.experiment)
+    data = Path("data/prepared") / experiment["data"]
+    return [search_folder(name, params, experiment, find(experiment["method"]), data, Path(".runs"))]
 
 
 def main() -> None:
-    """Prints the name of the folder."""
+    """Prints the names of the folders."""
     from pipeline.config import load
 
     kind, name = sys.argv[1:]
     try:
-        found = (training_folder if kind == "train" else searching_folder)(load(), name)
+        found = (training_folders if kind == "train" else searching_folders)(load(), name)
     except (ValueError, FileNotFoundError) as error:
         sys.exit(" ".join(str(error).split()))
-    print(found.name if found else "")
+    print("\n".join(dict.fromkeys(folder.name for folder in found)))
 
 
 if __name__ == "__main__":

@@ -25,8 +25,8 @@ SESSION = re.compile(r"session_.+_(\d+)")
 QUIET_SECONDS = 600.0
 """Ray's processes write to their session every few seconds; one that was silent for so long has none."""
 
-Current = Callable[[Kind, str], str]
-"""The folder in which a training or search of that name would go on now, as in ``current_folder``."""
+Current = Callable[[Kind, str], list[str]]
+"""The folders in which a training or search of that name would go on now, as in ``current_folders``."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Leftover:
             return None
         finally:
             if held is not None:
-                locking.release(held)
+                held.release()
         return size
 
 
@@ -90,7 +90,7 @@ def find_runs(runs: Path, current: Current) -> Iterator[Leftover]:
             except ValueError as error:
                 print(f"kept: {folder}, an unfinished {what} that may go on ({error})", file=sys.stderr)
                 continue
-            if now != folder.name:
+            if folder.name not in now:
                 why = "by other parameters, data or code" if now else "that params.yaml has no more"
                 yield Leftover(folder, f"an unfinished {what} {why}", lock)
 
@@ -124,7 +124,7 @@ def find_records(runs: Path, names: Collection[str]) -> Iterator[Leftover]:
         if not (folder / "pipeline.json").is_file() and not any(map(is_locked, spools)):
             yield Leftover(folder, "recorded lines that belong to no run")
     for file in sorted((runs / "usage").glob("*.json")):
-        name = file.stem.partition(" ")[2].partition("_seed")[0]
+        name = file.stem.partition(" ")[2].rpartition("@")[2]  # of RECIPE@DATA, which is not declared, the data
         if name and name not in names:
             yield Leftover(file, "what a stage has cost that params.yaml has no more")
 

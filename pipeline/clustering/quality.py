@@ -15,6 +15,8 @@ import numpy as np
 from scipy.sparse import coo_array, hstack
 from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 
+from pipeline.neighbors.arrays import as_ids
+
 NOISE = -1
 
 
@@ -43,21 +45,21 @@ def measure_quality(
     ==================== ===============================================================================================
 
     Args:
-        labels: integers ``[N]``, -1 for noise.
-        identities: ``[N]``, true ones, of any kind; None where they are not known.
-        cameras: ``[N]``, or None.
+        labels: whole numbers ``[N]``, -1 for noise.
+        identities: ``[N]``, true ones, whole numbers or texts; None where they are not known.
+        cameras: ``[N]``, whole numbers or texts, or None.
         before: labels of the same images by an earlier clustering, or None.
 
     Raises:
-        ValueError: when the columns are not of one length, or no label is given.
+        ValueError: when the columns are not of one length, or no label is given; as ``as_ids``.
     """
-    labels = _column("labels", labels)
+    labels = as_ids("labels", labels)
     measures = {
         "num_clusters": float(len(np.unique(labels[labels != NOISE]))),
         "noise": float(np.mean(labels == NOISE)),
     }
     if identities is not None:
-        measures |= _agreement(_alone(labels), _codes(_column("identities", identities, len(labels))))
+        measures |= _agreement(_alone(labels), _codes(as_ids("identities", identities, len(labels))))
     if cameras is not None:
         measures["camera_entropy"] = camera_entropy(labels, cameras)
     if before is not None:
@@ -72,8 +74,8 @@ def camera_entropy(labels: Any, cameras: Any) -> float:
     ``cameras`` [N] at all; mean over clusters, weighted by their sizes. Noise is left out. Where there is one camera or
     no cluster, nothing can be spread: 0.
     """
-    labels = _column("labels", labels)
-    cameras = _codes(_column("cameras", cameras, len(labels)))
+    labels = as_ids("labels", labels)
+    cameras = _codes(as_ids("cameras", cameras, len(labels)))
     num_cameras, is_in = cameras.max() + 1, labels != NOISE
     if num_cameras == 1 or not is_in.any():
         return 0.0
@@ -88,8 +90,8 @@ def measure_churn(labels: Any, before: Any) -> float:
     Clusters of both labelings ``[N]`` are matched one to one, so that as many images as possible stay in the match of
     their cluster; these, and images that are noise in both, have not changed. The same in both directions.
     """
-    labels = _column("labels", labels)
-    before = _column("before", before, len(labels))
+    labels = as_ids("labels", labels)
+    before = as_ids("before", before, len(labels))
     is_in = (labels != NOISE) & (before != NOISE)
     stay = int(np.sum((labels == NOISE) & (before == NOISE)))
     if is_in.any():
@@ -141,10 +143,3 @@ def _alone(labels: np.ndarray) -> np.ndarray:
 def _codes(column: np.ndarray) -> np.ndarray:
     """Returns int64 from 0 on, by the order of the values."""
     return np.unique(column, return_inverse=True)[1].astype(np.int64)
-
-
-def _column(name: str, values: Any, length: int | None = None) -> np.ndarray:
-    column = np.asarray(values)
-    if column.ndim != 1 or not len(column) or length not in (None, len(column)):
-        raise ValueError(f"{name}: expected a value for each of the {length or 'N'} images, got {list(column.shape)}")
-    return column

@@ -15,10 +15,9 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from gzip import BadGzipFile, GzipFile
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import Any
 
 from pipeline.datasets.location import UNPACKED
 from pipeline.images.table import DataError
@@ -124,13 +123,7 @@ def _unpack(archive: Path, target: Path) -> None:
             members = _checked(archive, file)
             _check_room(archive, sum(member.size for member in members), target)
             for member in members:
-                path = target / member.name
-                if member.kind == "folder":
-                    path.mkdir(parents=True, exist_ok=True)
-                    continue
-                path.parent.mkdir(parents=True, exist_ok=True)
-                with _content(file, member) as content, path.open("xb") as copy:
-                    _copy(content, copy, member)
+                _extract(file, member, target)
     except DataError:
         raise
     except DAMAGE as error:
@@ -218,9 +211,9 @@ def _members(file: zipfile.ZipFile | tarfile.TarFile) -> Iterator[Member]:
     for entry in file:
         kind = "file" if entry.isreg() else "folder" if entry.isdir() else "a device or the like"
         yield Member(entry.name, "a link" if entry.issym() or entry.islnk() else kind, entry.size, entry)
-    sips: Any = file.fileobj
-    sips.seek(file.offset)
-    if sips.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+    source: Any = file.fileobj
+    source.seek(file.offset)
+    if source.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
         raise EOFError("it ends without the mark of its end")  # which tarfile takes for an end like any other
 
 
@@ -232,12 +225,12 @@ def _opened(archive: Path) -> Iterator[zipfile.ZipFile | tarfile.TarFile]:
             yield file
         return
     raw: Any = archive.open("rb") if archive.name.lower().endswith(".tar") else GzipFile(archive)
-    sips: Any = _Sips(raw)
-    with raw, tarfile.open(fileobj=sips, mode="r:") as file:
+    source: Any = _BoundedReads(raw)
+    with raw, tarfile.open(fileobj=source, mode="r:") as file:
         yield file
 
 
-class _Sips:
+class _BoundedReads:
     """A file of which no more than a little is read at a time: a header can't ask for all the memory there is."""
 
     def __init__(self, raw: Any) -> None:
@@ -250,20 +243,9 @@ class _Sips:
         return content
 
 
-def _content(file: zipfile.ZipFile | tarfile.TarFile, member: Member) -> IO[bytes]:
-    """Returns the content of a file in an archive."""
-    content = file.open(member.source) if isinstance(file, zipfile.ZipFile) else file.extractfile(member.source)
-    assert content is not None
-    return content
-
-
-def _copy(content: IO[bytes], copy: IO[bytes], member: Member) -> None:
-    """Ensures that a copy has the content of a member, which is as long as it said."""
-    written = 0
-    for part in iter(partial(content.read, SMALL // 4), b""):
-        written += len(part)
-        if written > member.size:
-            break
-        copy.write(part)
-    if written != member.size:
-        raise EOFError(f"{member.name} has not the {member.size:,} bytes that it says")
+def _extract(file: zipfile.ZipFile | tarfile.TarFile, member: Member, target: Path) -> None:
+    """Ensures that a folder has a member, of no more bytes than it says; both libraries see to that."""
+    if isinstance(file, zipfile.ZipFile):
+        file.extract(member.source, target)
+    else:
+        file.extract(member.source, target, filter="data")

@@ -28,7 +28,7 @@ class Listing:
         num_cameras: cameras count from 1 to this; 0 where none is known, and then every ``camera_id`` is 0.
         protocol: by which rules its queries are answered.
         published: the counts of the whole data set; None where nobody has published any.
-        hearsay: the counts among them that only the literature has: a difference is a note, not a problem.
+        unverified_counts: the counts among them that only the literature has: a difference is a note, not a problem.
         problems: what is wrong, one line each.
         notes: what somebody should know, though nothing is wrong.
         draws: galleries that the makers have drawn, with the columns trial, path and place (all from 1): a gallery of
@@ -41,7 +41,7 @@ class Listing:
     num_cameras: int
     protocol: Protocol = "market"
     published: Counts | None = None
-    hearsay: Sequence[str] = ()
+    unverified_counts: Sequence[str] = ()
     problems: Sequence[str] = ()
     notes: Sequence[str] = ()
     draws: pd.DataFrame | None = field(default=None, compare=False)

@@ -31,7 +31,7 @@ LINE = re.compile(r"(\d+) (\w{64}) (\w+) (\d+) (\d+) (\w{64}) (\d+)")
 class Packing:
     """Takes images, resizes them and writes them to their rows of the array, in a folder beside the store's.
 
-    Every image is what Pillow gives: RGB, resized with its antialiased bicubic filter. ``keep`` and ``recall`` may be
+    Every image is what Pillow gives: RGB, resized with its antialiased bicubic filter. ``store`` and ``lookup`` may be
     called by many threads at once (what takes long runs outside the interpreter lock), each of which holds one image;
     the array is written, not mapped, so that memory stays what it is for any number of images.
 
@@ -53,7 +53,7 @@ class Packing:
         self._rows: dict[int, tuple[Facts, int]] = {}
         self._begin()
 
-    def recall(self, row: int, sha256: str) -> Facts | None:
+    def lookup(self, row: int, sha256: str) -> Facts | None:
         """Returns the facts of the image of a row, if it is kept already and its file still has this digest."""
         if row in self._rows:
             facts, crc = self._rows[row]
@@ -64,7 +64,7 @@ class Packing:
             return self._taken[row][1]
         return None
 
-    def keep(self, row: int, facts: Facts, pixels: np.ndarray) -> None:
+    def store(self, row: int, facts: Facts, pixels: np.ndarray) -> None:
         """Ensures that the image of ``pixels``, uint8 ``[H, W, 3]``, is in its row."""
         _, height, width, _ = self.shape
         self._write(row, facts, resize(pixels, height, width))

@@ -10,7 +10,7 @@ Nothing is sorted but a query's matches. Memory: a tile, thresholds of a block o
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numba
 import numpy as np
@@ -27,8 +27,13 @@ CHUNK = 1024  # columns that stay in the fastest cache while they are compared w
 PART = 64  # columns that are looked at one by one where one of them is unclear
 
 
+@runtime_checkable
 class Distances(Protocol):
     """What can be ranked by: ``pipeline.neighbors.space.Space``, and what is built on it."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Queries and gallery images."""
 
     @property
     def margin(self) -> np.ndarray:

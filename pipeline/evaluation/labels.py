@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from pipeline.neighbors.arrays import as_ids, refuse_rows
+
 JUNK_ID, DISTRACTOR_ID = -1, 0
 NUMBERS_AT_ONCE = 1 << 20  # rows of a block times the most images of one identity
 
@@ -63,19 +65,26 @@ class Labels:
         """Checks everything.
 
         Args:
-            own_rows: int64 ``[Q]``, the gallery row of each query's own image, -1 where it is not in the gallery.
+            query_ids, query_cameras: ``[Q]``, see ``as_ids``.
+            gallery_ids, gallery_cameras: ``[G]``; numbers where those of the queries are, and texts where they are.
+            own_rows: ``[Q]``, the gallery row of each query's own image, -1 where it is not in the gallery.
 
         Raises:
-            ValueError: for sizes that do not fit each other, junk, distractors among the queries, and when no query
-                has a match.
+            ValueError: as ``as_ids``; for sizes that do not fit each other, rows that are not there, junk, distractors
+                among the queries, and when no query has a match.
         """
-        query_ids, query_cameras = _paired("query", query_ids, query_cameras)
-        gallery_ids, gallery_cameras = _paired("gallery", gallery_ids, gallery_cameras)
-        if distractors := np.flatnonzero(query_ids == DISTRACTOR_ID).tolist():
-            raise ValueError(f"query rows {distractors[:10]} are distractors (person_id 0): they can match nothing")
+        query_ids, gallery_ids = _of_one_kind("ids", query_ids, gallery_ids)
         self.num_queries, self.num_gallery = len(query_ids), len(gallery_ids)
-        self._cameras, self._rule = (query_cameras, gallery_cameras), rule
-        self._own_rows = np.full(self.num_queries, -1) if own_rows is None else np.asarray(own_rows)
+        self._cameras = _of_one_kind("cameras", query_cameras, gallery_cameras, self.num_queries, self.num_gallery)
+        self._rule = rule
+        for name, ids in (("query_ids", query_ids), ("gallery_ids", gallery_ids)):
+            refuse_rows(ids == JUNK_ID, name, "are junk (-1): drop them when the data is read")
+        refuse_rows(query_ids == DISTRACTOR_ID, "query_ids", "are distractors (0): they match nothing, drop them")
+        self._own_rows = np.full(self.num_queries, -1)
+        if own_rows is not None:
+            self._own_rows = as_ids("own_rows", own_rows, self.num_queries)
+            is_there = (self._own_rows >= -1) & (self._own_rows < self.num_gallery)
+            refuse_rows(~is_there, "own_rows", f"are no gallery rows: expected -1 to {self.num_gallery - 1}")
         self._by_identity = np.argsort(gallery_ids, kind="stable")
         ordered = gallery_ids[self._by_identity]
         numbers = np.cumsum(np.append(False, ordered[1:] != ordered[:-1]), dtype=np.int32)
@@ -91,17 +100,16 @@ class Labels:
                 f"(camera rule: {rule.text}): check the split, the ids and the cameras"
             )
 
-    def check_rows(self, query: Any, gallery: Any) -> None:
-        """Ensures that there is a row of embeddings for every image.
+    def check_rows(self, num_queries: int, num_gallery: int) -> None:
+        """Ensures that there are as many rows of embeddings as images.
 
         Raises:
             ValueError: naming the side.
         """
-        for side, rows, count in (("query", query, self.num_queries), ("gallery", gallery, self.num_gallery)):
-            if rows.ndim != 2 or len(rows) != count:
-                raise ValueError(
-                    f"{side} rows: expected [{count}, columns], as there are {count} ids, got {list(rows.shape)}"
-                )
+        sides = ("query", num_queries, self.num_queries), ("gallery", num_gallery, self.num_gallery)
+        for side, there, wanted in sides:
+            if there != wanted:
+                raise ValueError(f"{side}: expected {wanted} rows, as there are {wanted} {side}_ids, got {there}")
 
     def blocks(self, block_size: int) -> Iterator[slice]:
         """Yields the queries in blocks of at most ``block_size``, less where one has very many of its identity."""
@@ -155,12 +163,10 @@ class Labels:
             self.num_wrong[block] -= np.bincount(same.rows[is_seen], minlength=size)
 
 
-def _paired(side: str, ids: Any, cameras: Any) -> tuple[np.ndarray, np.ndarray]:
-    ids, cameras = np.asarray(ids), np.asarray(cameras)
-    if ids.ndim != 1 or ids.shape != cameras.shape:
-        raise ValueError(f"{side}: expected ids [N] and cameras [N], got {list(ids.shape)} and {list(cameras.shape)}")
-    if not len(ids):
-        raise ValueError(f"there are no {side} images: nothing can be ranked")
-    if junk := np.flatnonzero(ids == JUNK_ID).tolist():
-        raise ValueError(f"{side} rows {junk[:10]} are junk (person_id -1): drop them when the data is read")
-    return ids, cameras
+def _of_one_kind(
+    what: str, query: Any, gallery: Any, num_queries: int | None = None, num_gallery: int | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    query, gallery = as_ids(f"query_{what}", query, num_queries), as_ids(f"gallery_{what}", gallery, num_gallery)
+    if query.dtype.kind != gallery.dtype.kind:
+        raise ValueError(f"gallery_{what}: expected {query.dtype.name} as query_{what} are, got {gallery.dtype.name}")
+    return query, gallery

@@ -9,25 +9,27 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import torch
+
+from pipeline.neighbors.arrays import as_finite_features, check_columns, refuse_rows
 
 ROWS_AT_ONCE = 4096  # of features held in float64
 NO_VARIANCE = 1e-10  # of the first component's: what float32 features can't hold
 
 
-def unit_rows(features: Any, side: str = "feature") -> np.ndarray:
-    """Returns ``features`` [N, D] at length 1, float32, divided in float64; ``side`` names them in messages.
+def unit_rows(features: Any, name: str = "features") -> np.ndarray:
+    """Returns ``features`` [N, D] at length 1, float32, divided in float64; ``name`` is theirs in messages.
+
+    They are taken in float32, see ``as_features``.
 
     Raises:
         ValueError: for rows that are not finite or all zeros, naming them.
     """
-    features = _checked(features, side)
+    features = as_finite_features(name, features)
+    refuse_rows(~features.any(axis=1), name, "are all zeros: they have no direction")
     result = np.empty_like(features)
     for start in range(0, len(features), ROWS_AT_ONCE):
         rows = features[start : start + ROWS_AT_ONCE].astype(np.float64)
         lengths = np.sqrt(np.square(rows).sum(axis=1, keepdims=True))
-        if zeros := (start + np.flatnonzero(lengths == 0)).tolist():
-            raise ValueError(f"{side} rows {zeros[:10]} are all zeros: they have no direction")
         result[start : start + ROWS_AT_ONCE] = rows / lengths
     return result
 
@@ -44,9 +46,8 @@ def whiten(features: Any, *, fitted_on: Any, components: int) -> np.ndarray:
         ValueError: for rows that are not finite, other sizes of the two, fitted features that are all the same, and
             more components than they vary in.
     """
-    features, fitted_on = _checked(features, "feature"), _checked(fitted_on, "fitted feature")
-    if features.shape[1] != fitted_on.shape[1]:
-        raise ValueError(f"whitening fitted on {fitted_on.shape[1]} numbers can't take {features.shape[1]}")
+    features, fitted_on = as_finite_features("features", features), as_finite_features("fitted_on", fitted_on)
+    check_columns("features", features, "fitted_on", fitted_on)
     most = min(len(fitted_on) - 1, fitted_on.shape[1])
     if not 1 <= components <= most:
         raise ValueError(
@@ -65,15 +66,3 @@ def whiten(features: Any, *, fitted_on: Any, components: int) -> np.ndarray:
     pieces = range(0, len(features), ROWS_AT_ONCE)
     whitened = [fitted.transform(features[start : start + ROWS_AT_ONCE].astype(np.float64)) for start in pieces]
     return np.concatenate(whitened).astype(np.float32)
-
-
-def _checked(features: Any, side: str) -> np.ndarray:
-    if isinstance(features, torch.Tensor):
-        features = features.detach().cpu().float().numpy()
-    features = np.ascontiguousarray(features, dtype=np.float32)
-    if features.ndim != 2 or not features.size:
-        raise ValueError(f"{side} rows: expected [N, columns], got {list(features.shape)}")
-    broken = np.flatnonzero(~np.isfinite(features).all(axis=1)).tolist()
-    if broken:
-        raise ValueError(f"NaN or infinity in {len(broken)} {side} rows, the first are {broken[:10]}")
-    return features

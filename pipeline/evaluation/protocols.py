@@ -1,7 +1,6 @@
 """Protocols as data: which test images look for which others, what they do not see, and how galleries are drawn.
 
-A protocol is applied to an image table, that is, to its columns path, person_id, camera_id, modality, split and role.
-``trials.py`` ranks by it.
+A protocol is applied to an image table, see ``Table``. ``trials.py`` ranks by it.
 """
 
 from __future__ import annotations
@@ -9,15 +8,24 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
-import pandas as pd
 
 from pipeline.evaluation.labels import ALL_SEEN, SAME_CAMERA_REMOVED, CameraRule, Labels
 
 SHOTS = {None: "all", 1: "single-shot", 10: "multi-shot"}
 """What published tables call galleries with so many images of each identity and camera."""
+
+
+class Table(Protocol):
+    """Columns by name, all ``[N]``: a dict of arrays or lists, or a data frame.
+
+    Of images: path, person_id, camera_id, modality, split and role. Of galleries that the makers of a data set drew:
+    trial, path and place, all numbers from 1.
+    """
+
+    def __getitem__(self, name: str, /) -> Any: ...
 
 
 @dataclass(frozen=True)
@@ -28,15 +36,15 @@ class Side:
     modality: str | None = None
     cameras: tuple[int, ...] | None = None
 
-    def rows(self, table: pd.DataFrame) -> np.ndarray:
+    def rows(self, table: Table) -> np.ndarray:
         """Returns the rows of the table, int64, that take part."""
-        takes_part = table["split"] == "test"
+        takes_part = np.asarray(table["split"]) == "test"
         if self.role is not None:
-            takes_part &= table["role"] == self.role
+            takes_part &= np.asarray(table["role"]) == self.role
         if self.modality is not None:
-            takes_part &= table["modality"] == self.modality
+            takes_part &= np.asarray(table["modality"]) == self.modality
         if self.cameras is not None:
-            takes_part &= table["camera_id"].isin(self.cameras)
+            takes_part &= np.isin(np.asarray(table["camera_id"]), self.cameras)
         return np.flatnonzero(takes_part)
 
 
@@ -154,12 +162,12 @@ class Trial:
     labels: Labels
 
 
-def trials_of(search: Search, table: pd.DataFrame, draws: pd.DataFrame | None = None) -> Iterator[Trial]:
-    """Yields the trials of a protocol on a table.
+def trials_of(search: Search, table: Table, draws: Table | None = None) -> Iterator[Trial]:
+    """Yields the trials of a protocol on a table of images.
 
     Args:
-        draws: the galleries of the data set's makers with the columns trial, path and place (all from 1), for
-            ``official``: a gallery has the paths whose place is at most ``shots``.
+        draws: the galleries of the data set's makers, for ``official``: a gallery has the paths whose place is at most
+            ``shots``.
 
     Raises:
         ValueError: when a side is empty, official draws are missing or do not fit the table, and as ``Labels``.
@@ -168,9 +176,9 @@ def trials_of(search: Search, table: pd.DataFrame, draws: pd.DataFrame | None = 
     for side, rows in ((search.query, query), (search.gallery, candidates)):
         if not len(rows):
             raise ValueError(f"{search.name}: the table has no test images of {side}")
-    persons, cameras = table["person_id"].to_numpy(), table["camera_id"].to_numpy()
-    for gallery in _galleries(search, table.iloc[candidates], candidates, draws):
-        own_rows = np.full(len(table), -1)
+    persons, cameras = np.asarray(table["person_id"]), np.asarray(table["camera_id"])
+    for gallery in _galleries(search, table, candidates, draws):
+        own_rows = np.full(len(persons), -1)
         own_rows[gallery] = np.arange(len(gallery))
         sides = persons[query], persons[gallery], cameras[query], cameras[gallery]
         yield Trial(query, gallery, Labels(*sides, search.camera_rule, own_rows[query]))
@@ -182,40 +190,40 @@ def _known(table: dict[str, Any], name: str) -> Any:
     return table[name]
 
 
-def _galleries(
-    search: Search, images: pd.DataFrame, rows: np.ndarray, draws: pd.DataFrame | None
-) -> Iterator[np.ndarray]:
-    """Yields the rows of each gallery, drawn from ``images``, which are the ``rows`` of the table."""
+def _text(column: Any) -> np.ndarray:
+    return np.asarray(column).astype(str)  # compared by sorting; Python's own strings would be by pairs
+
+
+def _galleries(search: Search, table: Table, rows: np.ndarray, draws: Table | None) -> Iterator[np.ndarray]:
+    """Yields the rows of each gallery, drawn from ``rows`` of the table."""
+    if search.draws == "fixed":
+        yield rows
+        return
+    _, persons = np.unique(np.asarray(table["person_id"])[rows], return_inverse=True)
+    names, cameras = np.unique(np.asarray(table["camera_id"])[rows], return_inverse=True)
+    groups, paths = persons * len(names) + cameras, _text(table["path"])[rows]
     match search.draws:
-        case "fixed":
-            yield rows
         case "seeded":
-            ordered = images.assign(row=rows).sort_values(["person_id", "camera_id", "path"])
-            groups = [group.tolist() for _, group in ordered.groupby(["person_id", "camera_id"])["row"]]
+            order = np.lexsort((np.unique(paths, return_inverse=True)[1], groups))
+            starts = np.flatnonzero(np.diff(groups[order])) + 1
+            grouped = [group.tolist() for group in np.split(rows[order], starts)]
             for seed in range(search.trials):
                 generator = random.Random(seed)
-                drawn = [generator.sample(group, min(search.shots or len(group), len(group))) for group in groups]
+                drawn = [generator.sample(group, min(search.shots or len(group), len(group))) for group in grouped]
                 yield np.concatenate(drawn)
         case "official":
+            if draws is None:
+                raise ValueError(
+                    f"{search.name}: the data came without the galleries that its makers drew; prepare it with their "
+                    "file, or draw galleries with seeds"
+                )
+            trials, places, drawn_paths = np.asarray(draws["trial"]), np.asarray(draws["place"]), _text(draws["path"])
             for trial in range(1, search.trials + 1):
-                yield _look_up(search, images, rows, draws, trial)
-
-
-def _look_up(
-    search: Search, images: pd.DataFrame, rows: np.ndarray, draws: pd.DataFrame | None, trial: int
-) -> np.ndarray:
-    """Returns the rows of a gallery that the makers of the data set drew."""
-    if draws is None:
-        raise ValueError(
-            f"{search.name}: the data came without the galleries that its makers drew; prepare it with their file, "
-            "or draw galleries with seeds"
-        )
-    chosen = draws[(draws["trial"] == trial) & (draws["place"] <= (search.shots or len(images)))]
-    is_drawn = images["path"].isin(chosen["path"]).to_numpy()
-    groups = images.groupby(["person_id", "camera_id"]).ngroup().to_numpy()
-    if missing := len(np.setdiff1d(groups, groups[is_drawn])):
-        raise ValueError(
-            f"{search.name}: the makers' gallery {trial} has no image of {missing} of the pairs of identity and camera "
-            "in the table; is their file that of this data set?"
-        )
-    return rows[is_drawn]
+                is_chosen = (trials == trial) & (places <= (search.shots or len(rows)))
+                is_drawn = np.isin(paths, drawn_paths[is_chosen])
+                if missing := len(np.setdiff1d(groups, groups[is_drawn])):
+                    raise ValueError(
+                        f"{search.name}: the makers' gallery {trial} has no image of {missing} of the pairs of "
+                        "identity and camera in the table; is their file that of this data set?"
+                    )
+                yield rows[is_drawn]

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import torch
 
 from pipeline.evaluation.postprocessing import unit_rows
 from pipeline.neighbors.nearest import find_nearest
@@ -24,10 +25,12 @@ def expand_queries(
     *,
     neighbors: int,
     alpha: float,
-    device: str = "cpu",
+    device: str | torch.device = "cpu",
     progress: Callable[[int, int], None] | None = None,
 ) -> np.ndarray:
     """Returns the expanded queries, float32 [Q, D] of length 1, for ``query`` [Q, D] and ``gallery`` [G, D].
+
+    Both are taken in float32, see ``as_features``.
 
     With all rows at length 1, a query q becomes the direction of ``q + sum of max(0, cos(q, g))^alpha g`` over the
     ``neighbors`` gallery images g of the largest cosine; ties go to the lower gallery row. Sums are float64, nearest
@@ -61,4 +64,4 @@ def expand_queries(
         for place in range(neighbors):
             total += weights[piece, place, None] * gallery[found.rows[piece, place]]
         expanded[piece] = total
-    return unit_rows(expanded, "expanded query")
+    return unit_rows(expanded, "query after expansion")

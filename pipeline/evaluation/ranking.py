@@ -20,13 +20,13 @@ import numpy as np
 import torch
 
 from pipeline.evaluation.counting import Distances, Nearer, count_nearer
-from pipeline.evaluation.given import count_nearer_given
 from pipeline.evaluation.labels import SAME_CAMERA_REMOVED, CameraRule, Labels
+from pipeline.evaluation.metrics import of_ranking
+from pipeline.evaluation.precomputed import count_nearer_precomputed
+from pipeline.neighbors.arrays import as_distances
 from pipeline.neighbors.space import Space
 
-CMC_RANKS = (1, 5, 10, 20)
 COLUMNS_AT_ONCE = 256  # of one product of embeddings: a margin of 1.6e-5 in cosine distance, at full speed
-METRICS = {"cosine": "cosine", "euclidean": "squared_euclidean"}
 AVERAGE_PRECISIONS = {
     "standard": "mean precision at each match",
     "trapezoid": "mean of the precision at each match and before it",
@@ -58,12 +58,14 @@ class Ranking:
         """Returns the share of valid queries whose first match stands at ``rank`` or before."""
         return float(np.mean(self.first_match[self.is_valid] <= rank))
 
+    def mean(self, values: np.ndarray) -> float:
+        """Returns the mean over the valid queries of what each has, ``[Q]``."""
+        return float(np.mean(values[self.is_valid]))
+
     def metrics(self) -> dict[str, float]:
-        """Returns rank1, rank5, rank10, rank20, mAP, mINP in [0, 1] and the number of queries, all and valid."""
+        """Returns the metrics (``pipeline.evaluation.metrics``) and the number of queries, all and valid."""
         return {
-            **{f"rank{rank}": self.cmc(rank) for rank in CMC_RANKS},
-            "mAP": float(np.mean(self.average_precision[self.is_valid])),
-            "mINP": float(np.mean(self.inverse_negative_penalty[self.is_valid])),
+            **of_ranking(self),
             "num_queries": len(self.is_valid),
             "num_valid_queries": int(self.is_valid.sum()),
         }
@@ -77,7 +79,7 @@ def rank_embeddings(
     gallery_ids: Any,
     query_cameras: Any,
     gallery_cameras: Any,
-    distance: str,
+    metric: str,
     camera_rule: CameraRule = SAME_CAMERA_REMOVED,
     own_rows: Any = None,
     average_precision: str = "standard",
@@ -85,16 +87,18 @@ def rank_embeddings(
     block_size: int = 2048,
     device: str | torch.device = "cpu",
 ) -> Ranking:
-    """Returns the ranking of ``gallery`` [G, D] for every row of ``query`` [Q, D], numpy arrays or tensors.
+    """Returns the ranking of ``gallery`` [G, D] for every row of ``query`` [Q, D].
 
     The same in every bit for any ``block_size``, order of the gallery, number of threads and device: float32 products
     only find which images could be nearer than a match, and those within their proved margin are compared again, pair
     by pair, in float64 with a fixed order of summation. Cost: one product [Q, G], two passes over it per match.
 
     Args:
-        distance: ``cosine`` or ``euclidean``.
+        query, gallery: arrays, tensors or lists, taken in float32: see ``as_features``.
+        query_ids, query_cameras, gallery_ids, gallery_cameras: [Q] and [G], whole numbers or texts: see ``as_ids``.
+        metric: ``cosine`` or ``euclidean``.
         camera_rule: which gallery images a query does not see.
-        own_rows: int64 [Q], the gallery row of each query's own image, which it does not see; -1 where there is none.
+        own_rows: [Q], the gallery row of each query's own image, which it does not see; -1 where there is none.
         average_precision: ``standard`` or ``trapezoid``.
         with_identities: counts the place of the first match in identities, each at its nearest image, as SYSU-MM01
             and LLCM do; AP and INP are by images in any case.
@@ -103,12 +107,13 @@ def rank_embeddings(
 
     Raises:
         ValueError: for NaN, infinite or (cosine) zero embeddings, naming the rows; for sizes that do not fit each
-            other, an unknown distance, junk, distractors among the queries, and when no query has a match.
+            other, an unknown metric, junk, distractors among the queries, and when no query has a match.
     """
     labels = Labels(query_ids, gallery_ids, query_cameras, gallery_cameras, camera_rule, own_rows)
-    labels.check_rows(query, gallery)
-    return rank_space(
-        make_space(query, gallery, distance, device),
+    space = make_space(query, gallery, metric, device)
+    labels.check_rows(*space.shape)
+    return rank_by(
+        space,
         labels,
         average_precision=average_precision,
         with_identities=with_identities,
@@ -116,7 +121,7 @@ def rank_embeddings(
     )
 
 
-def rank_space(
+def rank_by(
     distances: Distances, labels: Labels, *, average_precision: str, with_identities: bool, block_size: int = 2048
 ) -> Ranking:
     """Returns the ranking by ``distances`` that are made where they are needed; see ``rank_embeddings``."""
@@ -139,37 +144,22 @@ def rank_distances(
     """Returns the ranking by given ``distances`` [Q, G] (smaller is nearer), compared exactly as they stand.
 
     Arguments and errors as those of ``rank_embeddings``; NaN and infinity are found in the pass that counts.
+
+    Args:
+        distances: array, tensor or lists, float32 or float64: see ``as_distances``; or what ``rerank`` returns.
     """
     labels = Labels(query_ids, gallery_ids, query_cameras, gallery_cameras, camera_rule, own_rows)
-    distances = np.ascontiguousarray(array(distances))
-    if distances.shape != (labels.num_queries, labels.num_gallery):
-        raise ValueError(
-            f"distances: expected [{labels.num_queries}, {labels.num_gallery}], queries and gallery images, got "
-            f"{list(distances.shape)}"
-        )
-    counts = count_nearer_given(labels, distances, with_identities=with_identities)
+    if isinstance(distances, Distances):
+        labels.check_rows(*distances.shape)
+        return rank_by(distances, labels, average_precision=average_precision, with_identities=with_identities)
+    distances = as_distances("distances", distances, (labels.num_queries, labels.num_gallery))
+    counts = count_nearer_precomputed(labels, distances, with_identities=with_identities)
     return _collect(labels, counts, average_precision)
 
 
-def make_space(query: Any, gallery: Any, distance: str, device: str | torch.device) -> Space:
-    """Returns the space of both sides' embeddings, taken in float32.
-
-    Raises:
-        ValueError: for an unknown distance, and for embeddings as ``rank_embeddings``.
-    """
-    if distance not in METRICS:
-        raise ValueError(f"distance: expected cosine or euclidean, got {distance!r}")
-    sides = array(query, np.float32), array(gallery, np.float32)
-    return Space(*sides, METRICS[distance], device, columns_at_once=COLUMNS_AT_ONCE)
-
-
-def array(rows: Any, kind: type | None = None) -> np.ndarray:
-    """Returns a tensor or array as ``kind``; by default as float64 if it is that, else as float32."""
-    if isinstance(rows, torch.Tensor):
-        rows = rows.detach().cpu()
-        rows = (rows if rows.dtype == torch.float64 else rows.float()).numpy()
-    rows = np.asarray(rows)
-    return rows.astype(kind or (np.float64 if rows.dtype == np.float64 else np.float32), copy=False)
+def make_space(query: Any, gallery: Any, metric: str, device: str | torch.device) -> Space:
+    """Returns the space of both sides' embeddings, in tiles that are quick to rank by; errors as ``Space``."""
+    return Space(query, gallery, metric, device, columns_at_once=COLUMNS_AT_ONCE)
 
 
 def _collect(labels: Labels, counts: Iterable[Nearer], average_precision: str) -> Ranking:

@@ -20,8 +20,9 @@ import torch
 from torch import Tensor
 
 from pipeline.evaluation.ranking import COLUMNS_AT_ONCE
+from pipeline.neighbors.arrays import as_features, check_columns
 from pipeline.neighbors.jaccard import jaccard_rows
-from pipeline.neighbors.nearest import find_nearest
+from pipeline.neighbors.nearest import nearest_in
 from pipeline.neighbors.reciprocal import encode_reciprocal, expand_encoding, named_convention
 from pipeline.neighbors.space import UNIT, Space
 from pipeline.neighbors.sparse import SparseRows
@@ -33,13 +34,13 @@ SMALLEST = 2.0**-100  # squared distance to the farthest image that float32 can 
 
 @dataclass(frozen=True)
 class Reranked:
-    """The final distances of queries and gallery, as what they are made of; ``rank_space`` ranks by them.
+    """The final distances of queries and gallery, as what they are made of; ``rank_distances`` ranks by them.
 
     Attributes:
         jaccard: J of every query to the gallery, float32 ``[Q, G]``; what is not stored is 1.
         space: the features of queries and gallery.
-        farthest: float64 ``[Q]``, distance of each query to the farthest of all queries and gallery images, or 1 where
-            all of them are the same.
+        farthest: float64 ``[Q]``, distance (squared, if Euclidean) of each query to the farthest of all queries and
+            gallery images, or 1 where all of them are the same.
         weight: of the features' distance, in [0, 1].
         power: of the features' distance over ``farthest``: 1 or 2.
     """
@@ -49,6 +50,11 @@ class Reranked:
     farthest: np.ndarray
     weight: float
     power: int
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Queries and gallery images."""
+        return self.space.shape
 
     @property
     def margin(self) -> np.ndarray:
@@ -91,7 +97,7 @@ class Reranked:
     def rows(self, start: int, stop: int) -> np.ndarray:
         """Returns the final distances of queries ``start`` up to ``stop`` to all of the gallery, float32 [.., G].
 
-        Rough ones: ranked by ``rank_space``, what lies within their margin is measured again.
+        Rough ones: ranked by ``rank_distances``, what lies within their margin is measured again.
         """
         return self.rough(slice(start, stop), slice(0, self.jaccard.num_columns)).cpu().numpy()
 
@@ -109,14 +115,15 @@ def rerank(
     device: str | torch.device = "cpu",
     progress: Callable[[int, int], None] | None = None,
 ) -> Reranked:
-    """Returns the re-ranking of ``gallery`` [G, D] for every row of ``query`` [Q, D], numpy arrays or tensors.
+    """Returns the re-ranking of ``gallery`` [G, D] for every row of ``query`` [Q, D]: ``rank_distances`` takes it.
 
     The same in every bit for any ``block_size``, number of threads and device. Exact: neighbours, ties (to the lower
     row, queries first) and distances are those of float64.
 
     Args:
-        metric: ``squared_euclidean``, or ``cosine``: the squared Euclidean one of features at length 1, halved, which
-            no formula here sees.
+        query, gallery: arrays, tensors or lists, taken in float32: see ``as_features``.
+        metric: ``euclidean``, which is squared in both conventions; or ``cosine``: the squared Euclidean distance of
+            features at length 1, halved, which no formula here sees.
         k1: how many nearest images vouch for each other, 1 to Q + G - 1; usual: 20.
         k2: over how many nearest images encodings are averaged, 1 for none; usual: 6.
         weight: of the features' distance; usual: 0.3. 0 is the Jaccard distance alone, by which most of a gallery is
@@ -137,36 +144,24 @@ def rerank(
         raise ValueError(f"convention: expected one of {', '.join(CONVENTIONS)}, got {convention!r}")
     if not 0 <= weight <= 1:
         raise ValueError(f"weight of the features' distance: expected 0 to 1, got {weight}")
-    num_queries, everyone = len(query), _one_set(query, gallery).to(device)
+    query, gallery = as_features("query", query), as_features("gallery", gallery)
+    check_columns("query", query, "gallery", gallery)
+    num_queries, everyone = len(query), torch.cat([query.to(device), gallery.to(device)])
     for name, value, most in (("k1", k1, len(everyone) - 1), ("k2", k2, len(everyone))):
         if not 1 <= value <= most:
             raise ValueError(f"{name}: expected 1 to {most} for {len(everyone)} images in all, got {value}")
-    near = find_nearest(
-        everyone,
-        max(k1 + 1, k2),
-        metric=metric,
-        farthest=True,
-        block_size=block_size,
-        device=device,
-        progress=progress,
-    )
-    encoding = encode_reciprocal(near, Space(everyone, everyone, metric, device), k1=k1, convention=convention)
+    of_all = Space(everyone, everyone, metric, device, names=("query and gallery",) * 2)
+    near = nearest_in(of_all, max(k1 + 1, k2), farthest=True, block_size=block_size, progress=progress)
+    encoding = encode_reciprocal(near, of_all, k1=k1, convention=convention)
     encoding = expand_encoding(encoding, near.rows, k2=k2)
     jaccard = jaccard_rows(encoding.rows(0, num_queries), encoding.rows(num_queries, len(everyone)))
-    space = Space(everyone[:num_queries], everyone[num_queries:], metric, device, COLUMNS_AT_ONCE)
-    assert near.farthest is not None
-    farthest = near.farthest[:num_queries]
+    space = Space(everyone[:num_queries], everyone[num_queries:], metric, device, columns_at_once=COLUMNS_AT_ONCE)
+    assert near.farthest_compared is not None
+    farthest = near.farthest_compared[:num_queries]
     if ((farthest > 0) & (farthest < SMALLEST)).any():
         raise ValueError(f"all squared distances of a query are below {SMALLEST:.0e}: scale the embeddings up")
     farthest = np.where(farthest > 0, farthest, 1)
     return Reranked(jaccard, space, farthest, weight, named_convention(convention).power)
-
-
-def _one_set(query: Any, gallery: Any) -> Tensor:
-    sides = [torch.as_tensor(side).detach().cpu().float() for side in (query, gallery)]
-    if any(side.ndim != 2 or not side.numel() for side in sides) or sides[0].shape[1] != sides[1].shape[1]:
-        raise ValueError(f"expected query [Q, D] and gallery [G, D], got {[list(side.shape) for side in sides]}")
-    return torch.cat(sides)
 
 
 @numba.njit(cache=True, nogil=True)

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
-METRICS = ("rank1", "rank5", "rank10", "rank20", "mAP", "mINP")
+from pipeline.evaluation.metrics import NAMES
 
 
 @dataclass(frozen=True)
@@ -143,10 +143,10 @@ def market_protocol(*, data: str, fingerprint: str, counts: Mapping[str, int], i
 
 def write_result(path: Path, result: Result) -> None:
     """Ensures that ``path`` holds ``result`` as JSON with the metrics on top, as ``dvc metrics`` reads them."""
-    missing = [name for name in METRICS if name not in result.metrics]
+    missing = [name for name in NAMES if name not in result.metrics]
     if missing:
-        raise ValueError(f"{path}: a result needs {', '.join(METRICS)}; missing: {', '.join(missing)}")
-    if wrong := {name: result.metrics[name] for name in METRICS if not 0 <= result.metrics[name] <= 1}:
+        raise ValueError(f"{path}: a result needs {', '.join(NAMES)}; missing: {', '.join(missing)}")
+    if wrong := {name: result.metrics[name] for name in NAMES if not 0 <= result.metrics[name] <= 1}:
         raise ValueError(f"{path}: metrics stand in [0, 1], got {wrong}")
     tree = {
         **result.metrics,
@@ -161,14 +161,17 @@ def write_result(path: Path, result: Result) -> None:
 def read_result(path: Path) -> Result:
     """Returns what ``write_result`` wrote.
 
+    A file from before a metric was added is refused: every row of a table has every metric, and to evaluate again takes
+    a minute.
+
     Raises:
         ValueError: naming the file and each key that is missing or unknown.
     """
     tree = json.loads(path.read_text())
-    expected = (*METRICS, "experiment", "method", "seed", "trials", "data", "stamp")
+    expected = (*NAMES, "experiment", "method", "seed", "trials", "data", "stamp")
     if missing := [key for key in expected if key not in tree]:
         raise ValueError(f"{path}: not a stamped result, it lacks {', '.join(missing)}: run its evaluate stage again")
-    own = {key: tree.pop(key) for key in expected[len(METRICS) :]}
+    own = {key: tree.pop(key) for key in expected[len(NAMES) :]}
     protocol, recipe = parse_stamp(own["stamp"], str(path))
     return Result(own["experiment"], own["method"], own["seed"], own["trials"], tree, protocol, recipe)
 

@@ -10,13 +10,13 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor
 
 from pipeline.evaluation.counting import Distances
-from pipeline.evaluation.protocols import Search, Trial, trials_of
-from pipeline.evaluation.ranking import Ranking, array, make_space, rank_space
+from pipeline.evaluation.protocols import Search, Table, Trial, trials_of
+from pipeline.evaluation.ranking import Ranking, make_space, rank_by
+from pipeline.neighbors.arrays import as_features
 from pipeline.neighbors.space import Space
 
 COUNTED = ("num_queries", "num_valid_queries")
@@ -25,12 +25,12 @@ NUMBERS_KEPT = 1 << 26  # of rough distances that trials share: 256 MiB
 
 def rank_trials(
     features: Any,
-    table: pd.DataFrame,
+    table: Table,
     search: Search,
     *,
-    distance: str,
+    metric: str,
     average_precision: str,
-    draws: pd.DataFrame | None = None,
+    draws: Table | None = None,
     block_size: int = 2048,
     device: str | torch.device = "cpu",
 ) -> list[Ranking]:
@@ -38,36 +38,37 @@ def rank_trials(
 
     ``draws`` as in ``trials_of``.
     """
-    if len(features) != len(table):
-        raise ValueError(f"expected features of the {len(table)} rows of the table, got {list(features.shape)}")
+    features = as_features("features", features).cpu()
+    if len(features) != (num_rows := len(table["split"])):
+        raise ValueError(f"features: expected those of the {num_rows} rows of the table, got {list(features.shape)}")
     trials = list(trials_of(search, table, draws))
     return [
-        rank_space(
+        rank_by(
             distances,
             trial.labels,
             average_precision=average_precision,
             with_identities=search.with_identities,
             block_size=block_size,
         )
-        for trial, distances in zip(trials, distances_of(features, trials, distance, device), strict=True)
+        for trial, distances in zip(trials, distances_of(features, trials, metric, device), strict=True)
     ]
 
 
 def distances_of(
-    features: Any, trials: Sequence[Trial], distance: str, device: str | torch.device
+    features: Any, trials: Sequence[Trial], metric: str, device: str | torch.device
 ) -> Iterator[Distances]:
     """Yields the distances of each of the ``trials`` of one search, by ``features`` [N, D] of the rows of its table.
 
     Raises:
         ValueError: as ``make_space``.
     """
-    features = array(features, np.float32)
+    features = as_features("features", features).cpu().numpy()
     query, drawn = features[trials[0].query], np.unique(np.concatenate([trial.gallery for trial in trials]))
     if len(trials) == 1 or len(query) * len(drawn) > NUMBERS_KEPT:
         for trial in trials:
-            yield make_space(query, features[trial.gallery], distance, device)
+            yield make_space(query, features[trial.gallery], metric, device)
         return
-    space = make_space(query, features[drawn], distance, device)
+    space = make_space(query, features[drawn], metric, device)
     tile = space.rough(slice(0, len(query)), slice(0, len(drawn)))
     for trial in trials:
         yield _Columns(space, tile, np.searchsorted(drawn, trial.gallery))
@@ -92,7 +93,7 @@ class _Columns:
     """Some ``columns``, int64, of a space of which all rough distances are in one ``tile``."""
 
     def __init__(self, space: Space, tile: Tensor, columns: np.ndarray) -> None:
-        self.margin = space.margin
+        self.margin, self.shape = space.margin, (len(space.query), len(columns))
         self._space, self._tile, self._columns = space, tile, columns
 
     def rough(self, rows: slice, columns: slice) -> Tensor:

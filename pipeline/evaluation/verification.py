@@ -33,7 +33,7 @@ def verify_embeddings(
     gallery_ids: Any,
     query_cameras: Any,
     gallery_cameras: Any,
-    distance: str,
+    metric: str,
     false_positive_rates: Sequence[float],
     camera_rule: CameraRule = SAME_CAMERA_REMOVED,
     own_rows: Any = None,
@@ -56,8 +56,8 @@ def verify_embeddings(
     share f of the right ones is, at the nearest point of its curve. Here the words mean what they do in verification.
     """
     labels = Labels(query_ids, gallery_ids, query_cameras, gallery_cameras, camera_rule, own_rows)
-    labels.check_rows(query, gallery)
-    space = make_space(query, gallery, distance, device)
+    space = make_space(query, gallery, metric, device)
+    labels.check_rows(*space.shape)
     return verify(space, labels, false_positive_rates=false_positive_rates, block_size=block_size)
 
 

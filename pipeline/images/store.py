@@ -28,7 +28,9 @@ class ImageStore:
     def __init__(self, folder: Path) -> None:
         missing = [name for name in (TABLE_FILE, IMAGES_FILE, META_FILE) if not (folder / name).is_file()]
         if missing:
-            raise ValueError(f"{folder} is not an image store, it lacks {', '.join(missing)}: build it again")
+            raise ValueError(
+                f"{folder} holds no packed images, it lacks {', '.join(missing)}: make it by reid prepare {folder.name}"
+            )
         self.table: pd.DataFrame = image_table.read(folder / TABLE_FILE)
         self.meta: dict[str, Any] = json.loads((folder / META_FILE).read_text())
         self.images: np.ndarray = _open_array(folder / IMAGES_FILE)

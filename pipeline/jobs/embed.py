@@ -1,13 +1,10 @@
-"""``python -m pipeline.jobs.embed --checkpoint FOLDER --data FOLDER --out FOLDER``: embeddings, by all workers.
+"""Embeddings of packed images, by all workers.
 
-Writes ``embeddings.npy`` and ``rows.parquet`` as the stage ``evaluate`` does, of all images or of one split. Runs on
-the cluster of ``RAY_ADDRESS``, whose nodes all see both folders at their paths, or on the cores of this machine.
+On the cluster of ``RAY_ADDRESS``, whose nodes all see both folders at their paths, or on this machine's cores.
 """
 
 from __future__ import annotations
 
-import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +14,11 @@ import torch
 from ray.util import ActorPool
 
 from pipeline.batches.loading import Loader
-from pipeline.config import block, load, parse
+from pipeline.config import block
 from pipeline.images.store import ImageStore
-from pipeline.jobs.resources import ONE_WORKER, connected
 from pipeline.methods.registry import find
 from pipeline.neighbors.nearest import Progress
-from pipeline.scoring.comparison import EvaluationParams
 from pipeline.scoring.evaluate import model_from
-from pipeline.scoring.progress import Said
 from pipeline.training.checkpoint import open_checkpoint
 from pipeline.training.embed import embed
 from pipeline.training.precision import use_plain_float32
@@ -114,36 +108,3 @@ def rows_of(store: ImageStore, split: str) -> np.ndarray:
     """Returns the rows of a split, ``train`` or ``test``, or ``all`` of them."""
     everything = np.arange(len(store.table))
     return everything if split == "all" else everything[(store.table["split"] == split).to_numpy()]
-
-
-def main() -> None:
-    """Embeds the images that the command line names."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--checkpoint", type=Path, required=True, help="a folder of artifacts/train")
-    parser.add_argument("--data", type=Path, required=True, help="a folder of data/prepared")
-    parser.add_argument("--split", choices=("all", "train", "test"), default="all")
-    parser.add_argument("--out", type=Path, required=True, help="the folder to write to")
-    given = parser.parse_args()
-    try:
-        params = parse(EvaluationParams, block(load(), "evaluation"), "evaluation")
-        store = ImageStore(given.data)
-        rows = rows_of(store, given.split)
-        with connected(ONE_WORKER, groups=1):
-            embeddings = embed_over_ray(
-                given.checkpoint,
-                given.data,
-                rows,
-                batch_size=params.batch,
-                flip=params.flip,
-                progress=Said("embedding"),
-            )
-    except (ValueError, FileNotFoundError) as error:
-        sys.exit(f"error: {error}")
-    given.out.mkdir(parents=True, exist_ok=True)
-    np.save(given.out / "embeddings.npy", embeddings)
-    store.table.iloc[rows].to_parquet(given.out / "rows.parquet", index=False)
-    print(f"embeddings of {len(embeddings)} images, {embeddings.shape[1]} numbers each: {given.out}")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,13 +1,11 @@
-"""``python -m pipeline.jobs.neighbors --embeddings FILE.npy --k 20 --out FOLDER``: exact neighbours, by all workers.
+"""Exact nearest neighbours of embeddings in a file, by all workers: those of ``pipeline.neighbors.nearest``.
 
-Writes ``rows.npy`` and ``distances.npy``: those of ``pipeline.neighbors.nearest``, in every bit. Runs on the cluster of
-``RAY_ADDRESS``, whose nodes all see the file at its path, or on the cores of this machine.
+They are the same in every bit. On the cluster of ``RAY_ADDRESS``, whose nodes all see the file at its path, or on this
+machine's cores.
 """
 
 from __future__ import annotations
 
-import argparse
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -16,10 +14,7 @@ import ray
 from ray.exceptions import RayTaskError
 
 from pipeline.jobs.blocks import Piece, pieces_between, pieces_within
-from pipeline.jobs.resources import ONE_WORKER, connected
 from pipeline.neighbors.nearest import Neighbors, Progress, find_nearest
-from pipeline.neighbors.space import METRICS
-from pipeline.scoring.progress import Said
 
 ROWS_AT_ONCE = 65536
 PIECES_PER_CORE = 2  # that are under way or done and not yet taken in
@@ -46,7 +41,7 @@ def find_nearest_over_ray(
         features: a .npy file of float32 ``[N, D]``, at the same path on all nodes.
         k: from 1 to the number of gallery rows.
         gallery: as ``features``; None compares ``features`` with itself, at about half the cost.
-        metric: ``cosine`` or ``squared_euclidean``.
+        metric: ``cosine`` or ``euclidean``.
         rows_at_once: rows of a task, those of both sides together. More make the whole cheaper, see
             ``pipeline.jobs.blocks``.
         progress: called with the numbers of tasks done and of all tasks.
@@ -61,15 +56,15 @@ def find_nearest_over_ray(
     if not 1 <= k <= num_columns:
         raise ValueError(f"k: expected 1 to {num_columns}, the number of gallery rows, got {k}")
     pieces = pieces_between(num_rows, num_columns, rows_at_once) if gallery else pieces_within(num_rows, rows_at_once)
-    rows, distances = np.full((num_rows, k), -1, dtype=np.int32), np.full((num_rows, k), np.inf)
-    for done, (piece, found) in enumerate(_results(files, k, metric, pieces), start=1):
+    rows, compared = np.full((num_rows, k), -1, dtype=np.int32), np.full((num_rows, k), np.inf)
+    for done, (piece, near) in enumerate(_results(files, k, metric, pieces), start=1):
         places = indices(piece.rows)
-        rows[places], distances[places] = merge(
-            np.hstack([rows[places], found.rows]), np.hstack([distances[places], found.distances]), k
+        rows[places], compared[places] = merge(
+            np.hstack([rows[places], near.rows]), np.hstack([compared[places], near.compared]), k
         )
         if progress:
             progress(done, len(pieces))
-    return Neighbors(rows, distances)
+    return Neighbors(rows, compared, metric)
 
 
 def merge(rows: np.ndarray, distances: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -102,7 +97,7 @@ def search_piece(files: tuple[Path, Path | None], k: int, metric: str, piece: Pi
     except ValueError as error:
         shown = ", ".join(f"{block.start} to {block.stop - 1}" for block in piece.rows)
         raise ValueError(f"{files[0]}, rows {shown}, counted from 0 among themselves: {error}") from None
-    return Neighbors(numbers[found.rows], found.distances)
+    return Neighbors(numbers[found.rows], found.compared, metric)
 
 
 def _results(
@@ -134,31 +129,3 @@ def _open(file: Path) -> np.ndarray:
 
 def _read(matrix: np.ndarray, blocks: Sequence[slice]) -> np.ndarray:
     return np.concatenate([matrix[block] for block in blocks])
-
-
-def main() -> None:
-    """Finds the neighbours that the command line asks for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--embeddings", type=Path, required=True, help="a .npy file, float32 [N, D]")
-    parser.add_argument("--gallery", type=Path, help="where to look (default: among the embeddings themselves)")
-    parser.add_argument("--k", type=int, required=True, help="how many neighbours; a row is its own first one")
-    parser.add_argument("--metric", choices=METRICS, default="cosine")
-    parser.add_argument("--rows-at-once", type=int, default=ROWS_AT_ONCE, help="of a task; memory grows with it")
-    parser.add_argument("--out", type=Path, required=True, help="the folder to write to")
-    given = parser.parse_args()
-    try:
-        with connected(ONE_WORKER, groups=1):
-            found = find_nearest_over_ray(
-                given.embeddings, given.k, gallery=given.gallery, metric=given.metric, rows_at_once=given.rows_at_once,
-                progress=Said("neighbours"),
-            )  # fmt: skip
-    except (ValueError, FileNotFoundError) as error:
-        sys.exit(f"error: {error}")
-    given.out.mkdir(parents=True, exist_ok=True)
-    np.save(given.out / "rows.npy", found.rows)
-    np.save(given.out / "distances.npy", found.distances)
-    print(f"{found.rows.shape[1]} neighbours of {len(found.rows)} rows: {given.out}")
-
-
-if __name__ == "__main__":
-    main()

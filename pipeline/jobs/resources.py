@@ -13,7 +13,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from pipeline.config import block, parse
+from pipeline.config import parse
+from pipeline.experiments import resolve_resources
 from pipeline.training.groups import owned_groups
 from pipeline.training.step import PLAIN, StepParams
 from pipeline.training.workers import Workers
@@ -53,11 +54,9 @@ ONE_WORKER = ResourcesParams(workers=1, cpus_per_worker=1, retries=0, **dict(PLA
 """For work in tasks, which take what there is."""
 
 
-def resources_of(tree: dict[str, Any], experiment: str) -> ResourcesParams:
-    """Returns the experiment's block of ``resources`` in params.yaml, whatever its seed, or the block ``default``."""
-    name = experiment.partition("_seed")[0]
-    chosen = name if name in block(tree, "resources") else "default"
-    return parse(ResourcesParams, block(tree, "resources", chosen), f"resources.{chosen}")
+def resources_of(tree: Mapping[str, Any], name: str) -> ResourcesParams:
+    """Returns how an experiment is run: the block ``default`` of ``resources``, and what is said of it alone."""
+    return parse(ResourcesParams, resolve_resources(tree, name), f"resources of {name}")
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from pipeline.tracking.metrics import MetricsWriter
 from pipeline.training.experiment import Job, run
 from pipeline.training.loop import Validate
 from pipeline.training.step import StepParams
-from pipeline.training.stopping import StoppedError, on_sigterm
+from pipeline.training.stopping import STATUS, StoppedError, is_requested, on_sigterm
 
 MISTAKES = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, torch.OutOfMemoryError)
 """What a worker fails with by its parameters, data or code: it would only recur, unlike the loss of a worker."""
@@ -93,10 +93,10 @@ def _fit_again(
                 num_workers=team.workers, use_gpu=bool(team.gpus), resources_per_worker=team.share()
             )
             return _fit(job, validate, callbacks, resources, scaling)
-        except SystemExit as end:
-            if end.code:
-                raise
-            raise KeyboardInterrupt from None  # Ray has ended the workers after Ctrl-C
+        except SystemExit:  # what Ray makes of Ctrl-C once it has ended the workers, and of a second SIGTERM
+            if is_requested(job.run_folder):
+                sys.exit(STATUS)
+            raise KeyboardInterrupt from None
         except TrainingFailedError as error:
             failures = _failures(error)
             mistakes = [failure for failure in failures if isinstance(failure, MISTAKES)]

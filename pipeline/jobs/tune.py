@@ -120,7 +120,7 @@ def _train_trial(values: dict[str, Any], plan: Plan, resources: ResourcesParams)
         ledger.with_suffix(ERROR).write_text(f"{type(error).__name__}: {error}".splitlines()[0])
         raise
     finally:
-        locking.release(held)
+        held.release()
 
 
 class ReportToTune(ray.train.UserCallback):

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+Margin = float | Literal["soft"]
 
 
 class TripletLoss(nn.Module):
@@ -12,7 +16,7 @@ class TripletLoss(nn.Module):
 
     ``mean_i [d(i, p_i) - d(i, n_i) + margin]_+`` over the batch, with ``p_i`` the farthest image of the same
     identity (``i`` itself if it is alone), ``n_i`` the nearest of another one, and ``d`` the Euclidean
-    distance of the embeddings as they come. A margin of 0 means the soft margin,
+    distance of the embeddings as they come. With the margin "soft",
     ``mean_i log(1 + exp(d(i, p_i) - d(i, n_i)))``.
     An image without any negative in its batch adds 0.
 
@@ -20,13 +24,13 @@ class TripletLoss(nn.Module):
     Differs: no margin of 0.3 where the soft margin overflows, because softplus doesn't.
 
     Raises:
-        ValueError: for a negative margin.
+        ValueError: for a margin that is neither above 0 nor "soft".
     """
 
-    def __init__(self, *, margin: float) -> None:
+    def __init__(self, *, margin: Margin) -> None:
         super().__init__()
-        if margin < 0:
-            raise ValueError(f"margin: expected 0 (soft margin) or more, got {margin}")
+        if margin != "soft" and not (isinstance(margin, int | float) and margin > 0):
+            raise ValueError(f'margin: expected a number above 0, or "soft", got {margin!r}')
         self.margin = margin
 
     def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
@@ -36,4 +40,4 @@ class TripletLoss(nn.Module):
         farthest = distances.masked_fill(~is_same, 0).max(dim=1).values
         nearest = distances.masked_fill(is_same, torch.inf).min(dim=1).values
         gap = farthest - nearest
-        return F.softplus(gap).mean() if self.margin == 0 else (gap + self.margin).relu().mean()
+        return F.softplus(gap).mean() if self.margin == "soft" else (gap + self.margin).relu().mean()

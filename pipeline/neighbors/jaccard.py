@@ -16,7 +16,7 @@ import numba
 import numpy as np
 import torch
 
-from pipeline.neighbors.nearest import Progress, find_nearest
+from pipeline.neighbors.nearest import Progress, nearest_in
 from pipeline.neighbors.reciprocal import encode_reciprocal, expand_encoding, named_convention
 from pipeline.neighbors.space import Space
 from pipeline.neighbors.sparse import SparseRows, gather_rows, with_room
@@ -74,11 +74,13 @@ def jaccard_distance(
     search, and after it some 60 us of one core a row; 8 bytes an entry, twice that for a moment.
 
     Args:
-        features: float32 ``[N, D]``, numpy array or tensor; of any length for ``cosine``.
+        features: ``[N, D]``, array, tensor or lists, taken in float32: see ``as_features``; of any length for
+            ``cosine``.
         k1: neighbours that vouch for each other: see ``encode_reciprocal``.
         k2: neighbours whose encodings are averaged; 1 for none: see ``expand_encoding``.
-        metric: ``cosine`` or ``squared_euclidean``. Trap: ``cluster_contrast`` takes the latter as they are, and those
-            of embeddings that are not L2-normalised make all weights but an image's own vanish.
+        metric: ``cosine`` or ``euclidean``, which is squared in every convention. Trap: ``cluster_contrast`` takes the
+            squares as they are, and those of embeddings that are not L2-normalised make all weights but an image's own
+            vanish.
         convention: ``cluster_contrast``, ``zhong`` or ``deep_person_reid``: see ``encode_reciprocal``.
         block_size, device, progress: of the neighbour search: see ``find_nearest``.
 
@@ -91,20 +93,14 @@ def jaccard_distance(
     rule = named_convention(convention)
     if not 1 <= k2 <= rule.num_neighbors(k1, k1 + rule.neighbors_beyond_k1):
         raise ValueError(f"k2: expected from 1 to the number of neighbours by k1 = {k1}, got {k2}")
-    neighbors = find_nearest(
-        features,
-        rule.num_neighbors(k1, len(features)),
-        metric=metric,
-        farthest=rule.is_relative,
-        block_size=block_size,
-        device=device,
-        progress=progress,
-    )
-    encoding = encode_reciprocal(neighbors, Space(features, features, metric, device), k1=k1, convention=convention)
+    space = Space(features, features, metric, device, names=("features", "features"))
+    wanted = rule.num_neighbors(k1, len(space.query))
+    neighbors = nearest_in(space, wanted, farthest=rule.is_relative, block_size=block_size, progress=progress)
+    encoding = encode_reciprocal(neighbors, space, k1=k1, convention=convention)
     return jaccard_rows(expand_encoding(encoding, neighbors.rows, k2=k2))
 
 
-def merge(views: Sequence[SparseRows], weights: Sequence[float]) -> SparseRows:
+def weighted_mean(views: Sequence[SparseRows], weights: Sequence[float]) -> SparseRows:
     """Returns ``sum over v of weights[v] * views[v]``, float32 in [0, 1), where what is missing in a view counts as 1.
 
     Sums run in float64 in the order of the views and are rounded once; sums that round to 1 are not stored. Symmetric

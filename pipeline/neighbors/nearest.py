@@ -23,13 +23,26 @@ class Neighbors:
 
     Attributes:
         rows: int32 ``[N, k]``. Where query and gallery are one set, a row is among its own neighbours, at distance 0.
-        distances: float64 ``[N, k]``, the exact ones of ``Space``.
-        farthest: float64 ``[N]``, the exact distance to the farthest gallery row; None unless it was asked for.
+        compared: float64 ``[N, k]``, by what rows are told apart: cosine distances, or the squares of Euclidean ones.
+        metric: ``cosine`` or ``euclidean``.
+        farthest_compared: float64 ``[N]``, the same of the farthest gallery row; None unless it was asked for.
     """
 
     rows: np.ndarray
-    distances: np.ndarray
-    farthest: np.ndarray | None = None
+    compared: np.ndarray
+    metric: str
+    farthest_compared: np.ndarray | None = None
+
+    @property
+    def distances(self) -> np.ndarray:
+        """The distances, float64 ``[N, k]``. Roots of different squares may be equal."""
+        return np.sqrt(self.compared) if self.metric == "euclidean" else self.compared
+
+    @property
+    def farthest(self) -> np.ndarray | None:
+        """The distance to the farthest gallery row, float64 ``[N]``; None unless it was asked for."""
+        far = self.farthest_compared
+        return np.sqrt(far) if far is not None and self.metric == "euclidean" else far
 
 
 def find_nearest(
@@ -43,7 +56,7 @@ def find_nearest(
     device: str | torch.device = "cpu",
     progress: Progress | None = None,
 ) -> Neighbors:
-    """Returns the ``k`` nearest rows of ``gallery`` [G, D] for each row of ``features`` [N, D].
+    """Returns the ``k`` nearest rows of ``gallery`` [G, D] for each row of ``features`` [N, D], and their distances.
 
     The same in every bit for any ``block_size``, device and number of threads: float32 products of tiles only find
     candidates, within a proved margin, and these are measured and sorted by the exact distances of ``Space``. Rows with
@@ -52,10 +65,10 @@ def find_nearest(
     product, half of it where one set is compared with itself, and N x k exact distances.
 
     Args:
-        features: numpy array or tensor, float32.
+        features: array, tensor or lists, taken in float32: see ``as_features``.
         k: from 1 to the number of gallery rows.
         gallery: as ``features``; None compares ``features`` with itself and computes each tile for both of its sides.
-        metric: ``cosine`` (1 - cos, in [0, 2]) or ``squared_euclidean``.
+        metric: ``cosine`` (1 - cos, in [0, 2]) or ``euclidean``. What is compared are the squares of the latter.
         farthest: whether to find the distance to the farthest gallery row as well.
         block_size: rows and columns of a tile; memory beside features and result is ``block_size ** 2 * 4`` bytes and
             ``(2 k + 64) * 8`` bytes a row.
@@ -65,7 +78,15 @@ def find_nearest(
     Raises:
         ValueError: as ``Space``; for k and a block size out of range.
     """
-    space = Space(features, features if gallery is None else gallery, metric, device)
+    both = features, features if gallery is None else gallery
+    space = Space(*both, metric, device, names=("features", "gallery"))
+    return nearest_in(space, k, farthest=farthest, block_size=block_size, progress=progress)
+
+
+def nearest_in(
+    space: Space, k: int, *, farthest: bool = False, block_size: int = 2048, progress: Progress | None = None
+) -> Neighbors:
+    """Returns ``find_nearest`` of the two sides of a space."""
     if not 1 <= k <= len(space.gallery):
         raise ValueError(f"k: expected 1 to {len(space.gallery)}, the number of gallery rows, got {k}")
     if block_size < 1:
@@ -101,8 +122,8 @@ def _search(
                 candidates.add_transposed(tile, rows, columns)
         if progress:
             progress(done, len(tiles))
-    neighbors, distances = _settle(space, near, k, sign=1)
-    return Neighbors(neighbors, distances, _settle(space, far, 1, sign=-1)[1][:, 0] if far else None)
+    neighbors, compared = _settle(space, near, k, sign=1)
+    return Neighbors(neighbors, compared, space.metric, _settle(space, far, 1, sign=-1)[1][:, 0] if far else None)
 
 
 def _slices(stop: int, size: int, start: int = 0) -> list[slice]:

@@ -54,7 +54,8 @@ class Convention:
         """Returns d, float64, of ``measured`` distances.
 
         Args:
-            measured: by ``metric``; a cosine distance is half a squared Euclidean one of L2-normalised embeddings.
+            measured: by ``metric``, as ``Space`` does: a cosine distance, or the square of a Euclidean one; the first
+                is half the second of L2-normalised embeddings.
             farthest: by ``metric`` too, of the same shape or [N, 1]: of the row of each. Not looked at unless
                 ``is_relative``; where it is 0, all images are the same and d is 0.
         """
@@ -118,17 +119,18 @@ def encode_reciprocal(neighbors: Neighbors, space: Space, *, k1: int, convention
     needed = rule.num_neighbors(k1, num_images)
     if given < needed:
         raise ValueError(f"k1 = {k1} by {convention} needs {needed} neighbours of each image, got {given}")
-    if rule.is_relative and neighbors.farthest is None:
+    if rule.is_relative and neighbors.farthest_compared is None:
         raise ValueError(f"{convention} divides by the farthest image: expected find_nearest(..., farthest=True)")
     rows = np.ascontiguousarray(neighbors.rows[:, :needed])
     places = np.empty_like(rows)
     over_rows(_places_of_return, num_images, rows, places)
     half = min(round(k1 / 2) + 1, needed)
-    sets = gather_rows(_expanded_sets, num_images, num_images, rows, places, neighbors.distances, half)
+    sets = gather_rows(_expanded_sets, num_images, num_images, rows, places, neighbors.compared, half)
     row_of_entries = sets.row_of_entries()
     unmeasured = np.flatnonzero(np.isnan(sets.values))
     sets.values[unmeasured] = space.exact(row_of_entries[unmeasured], sets.columns[unmeasured].astype(np.int64))
-    farthest = neighbors.farthest[row_of_entries] if neighbors.farthest is not None and rule.is_relative else None
+    farthest = neighbors.farthest_compared
+    farthest = farthest[row_of_entries] if farthest is not None and rule.is_relative else None
     weights = np.empty(len(sets.values), dtype=np.float32)
     over_rows(_softmax, num_images, sets.starts, rule.distances(sets.values, farthest, metric=space.metric), weights)
     return SparseRows(sets.starts, sets.columns, weights, num_images)

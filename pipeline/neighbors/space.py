@@ -6,7 +6,6 @@ tiles only tell which pairs cannot matter; what is left is measured again pair b
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -16,10 +15,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pipeline.neighbors.halving_tree import pair_sums
+from pipeline.neighbors.arrays import NOT_FINITE, as_features, check_columns, refuse_rows
+from pipeline.neighbors.pairwise_summation import pair_sums
 from pipeline.neighbors.threads import over_rows
 
-METRICS = ("cosine", "squared_euclidean")
+METRICS = ("cosine", "euclidean")
 UNIT = 2.0**-24  # the relative rounding error of one float32 operation
 LONGEST = 2.0**62  # embeddings of which float32 holds squared distances
 FAR_FROM_ONE = 40  # the power of two of a length that leaves float32 products without room
@@ -28,8 +28,8 @@ FAR_FROM_ONE = 40  # the power of two of a length that leaves float32 products w
 class Space:
     """Both sides of a comparison, and the distances between them.
 
-    Cosine: ``1 - S_qg / sqrt(S_qq S_gg)``, clipped to [0, 2], with S the halving-tree sums of the float64 products,
-    which are exact; so the distance of duplicates is 0, and of opposite rows 2. Squared Euclidean: the halving-tree sum
+    Cosine: ``1 - S_qg / sqrt(S_qq S_gg)``, clipped to [0, 2], with S the pairwise sums of the float64 products,
+    which are exact; so the distance of duplicates is 0, and of opposite rows 2. Euclidean is squared: the pairwise sum
     of ``(q - g)^2`` in float64. Both are symmetric in every bit.
 
     Attributes:
@@ -43,42 +43,51 @@ class Space:
     |q| |g|. (That ``addmm_`` finishes a product before it adds it is how matrix products are written, not a promise;
     with K >= D nothing rests on it.)
     Cosine: the product is scaled by 1 / |q| times 1 / |g| (4 roundings of a number up to 1 + g) and taken from 1 (one
-    of a number up to 2 + g): below g + 8 u. Squared Euclidean: with M = max |g|, the product is scaled by 2 (as many
+    of a number up to 2 + g): below g + 8 u. Euclidean, squared: with M = max |g|, the product is scaled by 2 (as many
     roundings), |q|^2 and |g|^2 are rounded, added, and the product is taken from them: at most 5 u (|q| + M)^2 and
     terms of second order, below 2 g |q| M + 8 u (|q| + M)^2. Numbers below float32's normal range may become zeros:
     D 2^-122 is added for them; lengths for cosine are kept within 2^-40 and 2^40, where 8 u leave room for it.
     """
 
     def __init__(
-        self, query: Any, gallery: Any, metric: str, device: str | torch.device = "cpu", columns_at_once: int = 4096
+        self,
+        query: Any,
+        gallery: Any,
+        metric: str,
+        device: str | torch.device = "cpu",
+        *,
+        columns_at_once: int = 4096,
+        names: tuple[str, str] = ("query", "gallery"),
     ) -> None:
         """Checks and measures both sides.
 
         Args:
-            query, gallery: numpy arrays or tensors, float32; the same object for one set. Not copied on their device.
-            metric: ``cosine`` or ``squared_euclidean``.
+            query, gallery: features, see ``as_features``; the same object for one set. Not copied on their device.
+            metric: ``cosine`` or ``euclidean``.
             columns_at_once: of one float32 product. Fewer make the margin tighter (512 for D = 2048: 3.2e-5 instead of
                 1.2e-4 in cosine distance) at about the same speed; the exact distances stay the same.
+            names: what messages call both sides.
 
         Raises:
-            ValueError: for an unknown metric; for sides that are not float32 ``[rows, D]`` of one D, without rows or
-                columns; naming the rows, for NaN and infinity, all zeros (cosine) and lengths above 4.6e18 (Euclidean).
+            ValueError: for an unknown metric; for sides as ``as_features``, and not of one D; naming the rows, for NaN
+                and infinity, all zeros (cosine) and lengths above 4.6e18 (Euclidean).
         """
         if metric not in METRICS:
             raise ValueError(f"metric: expected one of {', '.join(METRICS)}, got {metric!r}")
         self.metric, self.columns_at_once, self.is_one_set = metric, columns_at_once, gallery is query
-        self.query = _features("query", query, torch.device(device))
-        self.gallery = self.query if self.is_one_set else _features("gallery", gallery, torch.device(device))
-        if self.query.shape[1] != self.gallery.shape[1]:
-            raise ValueError(
-                f"query rows have {self.query.shape[1]} numbers and gallery rows {self.gallery.shape[1]}: "
-                "expected embeddings of one network"
-            )
-        self._query_squares = self._measured("query", self.query)
-        self._gallery_squares = self._query_squares if self.is_one_set else self._measured("gallery", self.gallery)
+        self.query = as_features(names[0], query).to(device)
+        self.gallery = self.query if self.is_one_set else as_features(names[1], gallery).to(device)
+        check_columns(names[0], self.query, names[1], self.gallery)
+        self._query_squares = self._measured(names[0], self.query)
+        self._gallery_squares = self._query_squares if self.is_one_set else self._measured(names[1], self.gallery)
         self._query_side = self._side(self.query, self._query_squares)
         self._gallery_side = self._query_side if self.is_one_set else self._side(self.gallery, self._gallery_squares)
         self.margin = self._margins()
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows of the query and of the gallery."""
+        return len(self.query), len(self.gallery)
 
     def rough(self, rows: slice, columns: slice, buffer: Tensor | None = None) -> Tensor:
         """Returns the distances ``[R, C]`` of query ``rows`` to gallery ``columns`` in float32, within ``margin``.
@@ -118,15 +127,15 @@ class Space:
             sums = np.clip(1 - sums / np.sqrt(squares), 0, 2)
         return sums
 
-    def _measured(self, side: str, features: Tensor) -> np.ndarray:
+    def _measured(self, name: str, features: Tensor) -> np.ndarray:
         """Returns the squared lengths, float64, of rows that are ensured to have a distance."""
         everyone = np.arange(len(features))
         squares = pair_sums(features, features, everyone, everyone, is_difference=False)
-        _refuse(~np.isfinite(squares), side, "hold NaN or infinity: find out what made them")
+        refuse_rows(~np.isfinite(squares), name, NOT_FINITE)
         if self.metric == "cosine":
-            _refuse(squares == 0, side, "are all zeros: no direction to take a cosine of")
+            refuse_rows(squares == 0, name, "are all zeros: no direction to take a cosine of")
         else:
-            _refuse(squares > LONGEST**2, side, f"are longer than {LONGEST:.2g}: scale the embeddings down")
+            refuse_rows(squares > LONGEST**2, name, f"are longer than {LONGEST:.2g}: scale the embeddings down")
         return squares
 
     def _side(self, features: Tensor, squares: np.ndarray) -> tuple[Tensor, Tensor]:
@@ -156,26 +165,6 @@ class Space:
             return np.full(len(self.query), product + 8 * UNIT)
         lengths, longest = np.sqrt(self._query_squares), np.sqrt(self._gallery_squares.max())
         return 2 * product * lengths * longest + 8 * UNIT * (lengths + longest) ** 2 + columns * 2.0**-122
-
-
-def _features(side: str, features: Any, device: torch.device) -> Tensor:
-    """Returns float32 ``[rows, columns]`` on the device, contiguous, cut off from any graph."""
-    if not isinstance(features, Tensor):
-        with warnings.catch_warnings():  # torch warns of memory that is not to be written to; it never is
-            warnings.simplefilter("ignore", UserWarning)
-            features = torch.from_numpy(np.ascontiguousarray(features))
-    if features.ndim != 2 or not features.numel() or features.dtype != torch.float32:
-        raise ValueError(
-            f"{side}: expected float32 embeddings [rows, columns], at least one of each, got "
-            f"{features.dtype} {list(features.shape)}"
-        )
-    return features.detach().to(device).contiguous()
-
-
-def _refuse(is_bad: np.ndarray, side: str, trouble: str) -> None:
-    rows = np.flatnonzero(is_bad)
-    if rows.size:
-        raise ValueError(f"{len(rows)} {side} rows {trouble}; the first are {rows[:10].tolist()}")
 
 
 @contextmanager

@@ -91,7 +91,7 @@ class Training:
 
 
 @dataclass(frozen=True)
-class Made:
+class Artifacts:
     """All that there is to report on; ``examined`` are the data doctor's reports as JSON has them."""
 
     scores: Sequence[Scored]
@@ -100,7 +100,7 @@ class Made:
     examined: Sequence[Mapping[str, Any]]
 
 
-def read_made(scores: Path, trainings: Path, prepared: Path, names: Iterable[str]) -> Made:
+def read_artifacts(scores: Path, trainings: Path, prepared: Path, names: Iterable[str]) -> Artifacts:
     """Returns what there is of these names, or of everything that was scored: see ``read_scores``.
 
     Data sets are those that something was scored on or trained on.
@@ -110,7 +110,7 @@ def read_made(scores: Path, trainings: Path, prepared: Path, names: Iterable[str
     stores = {one.data: store for one in scored if (store := find_store(prepared, one))}
     reports = [json.loads(file.read_text()) for file in sorted(prepared.glob(f"*{REPORT}"))]
     used = {fingerprint for _, fingerprint in stores} | {training.meta["data"] for training in trained.values()}
-    return Made(scored, trained, stores, [report for report in reports if report["fingerprint"] in used])
+    return Artifacts(scored, trained, stores, [report for report in reports if report["fingerprint"] in used])
 
 
 def read_scores(folder: Path, names: Iterable[str]) -> list[Scored]:

@@ -7,17 +7,10 @@ from dataclasses import dataclass
 
 from safetensors import safe_open
 
+from pipeline.methods import words
 from pipeline.report import citations
 from pipeline.report.artifacts import Scored, Training
 
-METHODS = {
-    "baseline": "The strong baseline of the field: one network, one vector, identity and triplet loss.",
-    "mdpr": "MDPR: a branch that sees stripes and a branch that sees what its attention chooses teach each other.",
-    "mskd": "MSKD: trained without labels from clusters that are found anew every epoch, perhaps by a teacher.",
-    "smmd": "SMMD for visible and infrared images. A reconstruction: of the paper only the abstract is public, so what "
-    "goes beyond it is ours, and its tables cannot be reproduced.",
-    "two_stream": "The two-stream baseline for visible and infrared images that SMMD is compared with.",
-}
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 USE = (
     "Meant for research on re-identification methods. To find people again across cameras without their knowledge is "
@@ -29,13 +22,13 @@ CAMERAS = "It was told which camera took an image ({}); a comparison with method
 
 @dataclass(frozen=True)
 class Card:
-    """``facts`` in rows of a name and a value; ``keys`` of what to cite."""
+    """``facts`` in rows of a name and a value; ``citations`` are BibTeX entries by their keys."""
 
     name: str
     about: str
     facts: list[tuple[str, str]]
     limits: list[str]
-    keys: tuple[str, ...]
+    citations: dict[str, str]
 
 
 def make_card(training: Training, scores: Sequence[Scored], generated: set[str]) -> Card:
@@ -62,10 +55,11 @@ def make_card(training: Training, scores: Sequence[Scored], generated: set[str])
         (f"On {result.protocol.data}, {result.protocol.label}", score_in_words(result.metrics)) for result in results
     ]
     facts.append(("Checkpoint", training.folder.as_posix()))
-    keys = [*citations.of_method(experiment["method"])]
+    cited = citations.of_method(experiment["method"])
     for result in results:
-        keys += citations.of_data(result.protocol.data, is_generated=result.protocol.is_generated)
-    return Card(training.name, METHODS.get(experiment["method"], ""), facts, limits, tuple(dict.fromkeys(keys)))
+        cited |= citations.of_data(result.protocol.data, is_generated=result.protocol.is_generated)
+    about = words.about(experiment["method"])
+    return Card(training.name, about.sentence if about else "", facts, limits, cited)
 
 
 def score_in_words(metrics: Mapping[str, float]) -> str:

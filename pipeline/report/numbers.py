@@ -9,7 +9,7 @@ from markupsafe import Markup, escape
 
 from pipeline.report import panels
 from pipeline.report.artifacts import Scored, Training
-from pipeline.tables.figures import Curve, Look, row_of
+from pipeline.tables.figures import Curve, Look
 from pipeline.tables.render import Format, Table, notes, texts
 
 HTML = Format("<strong>{}</strong>".format, "<u>{}</u>".format, "<sup>{}</sup>".format, lambda text: str(escape(text)))
@@ -61,17 +61,14 @@ def grids(tables: Iterable[Table]) -> list[Grid]:
 
 
 def training_panels(trainings: Mapping[str, Training], look: Mapping[str, Look]) -> list[Panel]:
-    """Returns the loss of each experiment by epoch, each in a panel of its own with all its seeds: scales differ."""
-    by_row: dict[str, dict[str, Curve]] = {}
-    for name, training in trainings.items():
-        by_row.setdefault(row_of(name), {})[name] = training.curve("loss")
+    """Returns the loss of each experiment by epoch, each in a panel of its own: scales differ."""
     found = []
-    for row, curves in by_row.items():
-        losses = next(iter(curves.values()))[1]
-        seeds = f", the first of {len(curves)} seeds" if len(curves) > 1 else ""
-        alt = f"Training loss of {row}: {losses[0]:.3g} in epoch 1, {losses[-1]:.3g} in epoch {len(losses)}{seeds}."
-        uri = panels.curves(curves, look, x="epoch", y="loss")
-        found.append(Panel(row, uri, alt, f"{losses[0]:.3g} → {losses[-1]:.3g}{seeds}"))
+    for name, training in trainings.items():
+        curve = training.curve("loss")
+        losses = curve[1]
+        alt = f"Training loss of {name}: {losses[0]:.3g} in epoch 1, {losses[-1]:.3g} in epoch {len(losses)}."
+        uri = panels.curves({name: curve}, look, x="epoch", y="loss")
+        found.append(Panel(name, uri, alt, f"{losses[0]:.3g} → {losses[-1]:.3g}"))
     return found
 
 
@@ -113,6 +110,5 @@ def clustered_names(trainings: Mapping[str, Training]) -> list[str]:
 
 
 def legend(names: Iterable[str], look: Mapping[str, Look]) -> list[tuple[str, str]]:
-    """Returns the experiments of these names, seeds left out, each with a line in its look."""
-    rows = {row_of(name): look[name] for name in names}
-    return [(row, panels.swatch(one)) for row, one in rows.items()]
+    """Returns the experiments of these names, each with a line in its look."""
+    return [(name, panels.swatch(look[name])) for name in names]

@@ -12,8 +12,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from pipeline.evaluation.stamp import Result
-from pipeline.report import cards, citations, costs, images, numbers
-from pipeline.report.artifacts import Made, Scored, Training
+from pipeline.report import cards, costs, images, numbers
+from pipeline.report.artifacts import Artifacts, Scored, Training
 from pipeline.tables.figures import looks
 from pipeline.tables.overview import build_tables
 from pipeline.tables.paper_tables import tables_of
@@ -26,7 +26,7 @@ HERE = Path(__file__).parent
 TEMPLATE, STYLE = "page.html", "page.css"
 
 
-def render(given: Made, usages: Sequence[Usage]) -> str:
+def render(given: Artifacts, usages: Sequence[Usage]) -> str:
     """Returns the page; the same inputs give the same bytes."""
     environment = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -38,7 +38,7 @@ def render(given: Made, usages: Sequence[Usage]) -> str:
     return f"{page.rstrip()}\n"
 
 
-def sections(given: Made, usages: Sequence[Usage]) -> dict[str, Any]:
+def sections(given: Artifacts, usages: Sequence[Usage]) -> dict[str, Any]:
     """Returns what the template shows, by the names it knows; a section with nothing in it is left out of the page."""
     scored = [one.name for one in given.scores if one.name in given.trainings]
     look = looks([*scored, *given.trainings])
@@ -46,7 +46,6 @@ def sections(given: Made, usages: Sequence[Usage]) -> dict[str, Any]:
     networks = [(data, rows) for data, rows in looked_at.items()]
     with_images = [(rows, given.stores[data]) for data, rows in networks if data in given.stores]
     own_cards = model_cards(given)
-    cited = citations.read_citations()
     results = collect([file for one in given.scores for file in one.files])
     published = read_published()
     return {
@@ -67,7 +66,7 @@ def sections(given: Made, usages: Sequence[Usage]) -> dict[str, Any]:
         "versions": versions(given.trainings),
         "stamps": stamps(given.scores),
         "cards": own_cards,
-        "citations": [(key, cited[key]) for key in dict.fromkeys(key for card in own_cards for key in card.keys)],
+        "citations": list({key: entry for card in own_cards for key, entry in card.citations.items()}.items()),
         "summary": summary(given),
     }
 
@@ -85,7 +84,7 @@ def paper_tables(results: Sequence[Result], published: list[Published]) -> list[
     ]
 
 
-def summary(given: Made) -> list[dict[str, Any]]:
+def summary(given: Artifacts) -> list[dict[str, Any]]:
     """Returns for each data set and search the experiment with the highest mAP."""
     by_place: dict[str, list[tuple[str, Result]]] = {}
     for scored in given.scores:
@@ -101,7 +100,7 @@ def summary(given: Made) -> list[dict[str, Any]]:
     return found
 
 
-def model_cards(given: Made) -> list[cards.Card]:
+def model_cards(given: Artifacts) -> list[cards.Card]:
     """Returns the card of every training."""
     generated = {store.meta["fingerprint"] for store in given.stores.values() if store.meta["generated"]}
     return [

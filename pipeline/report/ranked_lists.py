@@ -10,7 +10,7 @@ import pandas as pd
 
 from pipeline.evaluation.labels import Labels
 from pipeline.evaluation.protocols import MARKET, NO_CAMERAS, Search, Trial, llcm, regdb, sysu_mm01, trials_of
-from pipeline.evaluation.ranking import make_space, rank_space
+from pipeline.evaluation.ranking import make_space, rank_by
 from pipeline.evaluation.stamp import Protocol
 
 QUERIES_AT_MOST = 400
@@ -70,7 +70,7 @@ def some_queries(search: Search, table: pd.DataFrame) -> Trial:
 def scores(trial: Trial, embeddings: np.ndarray, distance: str) -> tuple[np.ndarray, np.ndarray]:
     """Returns of each query its average precision, NaN without a match, and whether its first answer is right."""
     distances = make_space(embeddings[trial.query], embeddings[trial.gallery], distance, "cpu")
-    ranking = rank_space(distances, trial.labels, average_precision="standard", with_identities=False)
+    ranking = rank_by(distances, trial.labels, average_precision="standard", with_identities=False)
     return ranking.average_precision, ranking.first_match == 1
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -13,11 +13,11 @@ from torch import Tensor
 
 from pipeline.backbones import weights
 from pipeline.batches.loading import Loader
-from pipeline.clustering.pseudo_labels import write_labels
-from pipeline.config import Record, parse
+from pipeline.config import parse
 from pipeline.images.store import ImageStore
 from pipeline.layers.embedder import Embedder
 from pipeline.training.checkpoint import open_checkpoint
+from pipeline.training.cluster_labels import write_labels
 from pipeline.training.embed import embed
 from pipeline.training.experiment import ExperimentParams, build_method, start_file, training_labels
 from pipeline.training.loop import shown_labels
@@ -26,27 +26,16 @@ from pipeline.training.precision import use_plain_float32
 from pipeline.training.workers import Workers
 
 
-class ClusterParams(Record):
-    """A block ``cluster.<name>`` of params.yaml.
-
-    The clusters are those that ``experiment`` would make, by its own settings, with the weights that it starts from or
-    with its ``trained`` ones.
-    """
-
-    experiment: str
-    weights: Literal["start", "trained"]
-
-
 def cluster(
     name: str, block: Mapping[str, Any], kind: type[Method], store: ImageStore, *, trained: Path | None, folder: Path
 ) -> dict[str, float]:
     """Writes ``labels.parquet`` and ``quality.json`` to ``folder`` and returns the quality.
 
-    ``name`` and ``block`` are those of the experiment in params.yaml; ``trained`` is the folder of its checkpoint, None
+    ``name`` and ``block`` are those of the experiment; ``trained`` is the folder of its checkpoint, None
     for its start weights. The true identities are seen by ``Method.label_quality`` alone.
 
     Raises:
-        ValueError: for a method that makes no labels; as ``weights.start`` and ``open_checkpoint``.
+        ValueError: for a method that makes no labels; as ``weights.load_start`` and ``open_checkpoint``.
     """
     use_plain_float32()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -55,7 +44,7 @@ def cluster(
     given, rows = shown_labels(identities, "unsupervised"), np.flatnonzero(identities >= 0)
     method = build_method(kind, params, f"experiments.{name}", store, num_classes=1)
     if trained is None:
-        weights.start(cast(weights.HasBackbone, method.network), start_file(params.start))
+        weights.load_start(cast(weights.HasBackbone, method.network), start_file(params.start))
     else:
         method.network.load_state_dict(open_checkpoint(trained).model())
     method.begin_training(store.cameras, store.is_infrared, {})
@@ -67,6 +56,7 @@ def cluster(
 
     labels = method.find_labels(embed_all, given)[rows]
     quality = method.label_quality(labels, None, identities[rows], store.cameras[rows])
+    folder.mkdir(parents=True, exist_ok=True)
     write_labels(folder / "labels.parquet", rows, labels)
     (folder / "quality.json").write_text(json.dumps(quality, indent=2) + "\n")
     return quality

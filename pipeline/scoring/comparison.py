@@ -16,13 +16,13 @@ from pipeline.evaluation.counting import Distances
 from pipeline.evaluation.postprocessing import unit_rows, whiten
 from pipeline.evaluation.protocols import MARKET, NO_CAMERAS, Search, Trial, llcm, regdb, sysu_mm01, trials_of
 from pipeline.evaluation.query_expansion import expand_queries
-from pipeline.evaluation.ranking import AVERAGE_PRECISIONS, METRICS, Ranking, make_space, rank_space
+from pipeline.evaluation.ranking import AVERAGE_PRECISIONS, Ranking, make_space, rank_by
 from pipeline.evaluation.reranking import rerank
 from pipeline.evaluation.stamp import Reranking
 from pipeline.evaluation.trials import distances_of, mean_metrics
 from pipeline.evaluation.verification import verify
 from pipeline.neighbors.cameras import center_cameras
-from pipeline.scoring.progress import Said
+from pipeline.progress import ProgressLine
 
 FALSE_POSITIVE_RATES = {"1e-4": 1e-4, "1e-3": 1e-3, "1e-2": 1e-2}
 
@@ -177,9 +177,9 @@ def compare(
     rankings, rates = [], []
     for trial, distances in zip(trials, each, strict=True):
         total = len(trial.query) * len(trial.gallery)
-        ranked, verified = (_Watched(distances, total, Said(what)) for what in ("ranking", "verification"))
+        ranked, verified = (_Watched(distances, total, ProgressLine(what)) for what in ("ranking", "verification"))
         rankings.append(
-            rank_space(
+            rank_by(
                 ranked,
                 trial.labels,
                 average_precision=params.average_precision,
@@ -208,16 +208,16 @@ def _distances(
     )
     if params.query_expansion:
         expansion = params.query_expansion.model_dump()
-        query = expand_queries(query, gallery, **expansion, device=device, progress=Said("query expansion"))
+        query = expand_queries(query, gallery, **expansion, device=device, progress=ProgressLine("query expansion"))
     if params.reranking is None:
         return make_space(query, gallery, params.distance, device)
     return rerank(
         query,
         gallery,
         **params.reranking.model_dump(),
-        metric=METRICS[params.distance],
+        metric=params.distance,
         device=device,
-        progress=Said("neighbours for re-ranking"),
+        progress=ProgressLine("neighbours for re-ranking"),
     )
 
 
@@ -246,7 +246,7 @@ class _Watched:
     """Distances that say how many of ``total`` have been looked at."""
 
     def __init__(self, distances: Distances, total: int, say: Callable[[int, int], None]) -> None:
-        self.margin, self.exact = distances.margin, distances.exact
+        self.margin, self.shape, self.exact = distances.margin, distances.shape, distances.exact
         self._rough, self._total, self._say, self._done = distances.rough, total, say, 0
 
     def rough(self, rows: slice, columns: slice) -> Tensor:

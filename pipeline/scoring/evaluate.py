@@ -18,8 +18,8 @@ from pipeline.evaluation.protocols import Search
 from pipeline.evaluation.stamp import Protocol, Recipe, Result, market_protocol, write_result
 from pipeline.images.store import ImageStore
 from pipeline.layers.embedder import Embedder
+from pipeline.progress import ProgressLine
 from pipeline.scoring.comparison import Comparison, EvaluationParams, compare, searches_of
-from pipeline.scoring.progress import Said
 from pipeline.training.checkpoint import Checkpoint
 from pipeline.training.embed import embed
 from pipeline.training.experiment import ExperimentParams, build_method
@@ -96,14 +96,7 @@ def model_from_file(
 
 
 def describe(name: str, params: ExperimentParams, method: Method, *, epoch: int) -> Model:
-    """Returns a method's network as a model to score; NAME_seed2 is NAME with another seed, and stands in its row.
-
-    Raises:
-        ValueError: when the name says another seed than the parameters.
-    """
-    row, _, seed = name.partition("_seed")
-    if seed and seed != str(params.seed):
-        raise ValueError(f"{name} has seed {params.seed}: a name that ends in _seed{params.seed} was expected")
+    """Returns a method's network as a model to score."""
     recipe = {
         "supervision": method.supervision if epoch else "none",
         "start_weights": "random" if params.start == "none" else Path(params.start).name,
@@ -111,7 +104,7 @@ def describe(name: str, params: ExperimentParams, method: Method, *, epoch: int)
         "epoch": epoch,
         "epoch_choice": "last",
     }
-    return Model(row, params.method, params.seed, method.embedder(), recipe)
+    return Model(name, params.method, params.seed, method.embedder(), recipe)
 
 
 def evaluate(model: Model, store: ImageStore, params: EvaluationParams, folder: Path) -> dict[str, Result]:
@@ -185,7 +178,7 @@ def embed_test(model: Model, store: ImageStore, rows: np.ndarray, params: Evalua
         batch_size=params.batch,
         workers=Workers(0, 1),
         flip=params.flip,
-        progress=Said("embedding"),
+        progress=ProgressLine("embedding"),
     ).numpy()
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.config import Record, parse
-from pipeline.evaluation import references
+from pipeline.evaluation import trivial_baselines
 from pipeline.evaluation.protocols import Search
 from pipeline.evaluation.stamp import Protocol, Recipe, Result, write_result
 from pipeline.images.store import ImageStore
@@ -43,7 +43,7 @@ class RawPixelsParams(Record):
 
 
 class ReferencesParams(Record):
-    """A block ``references.<data set>`` of params.yaml.
+    """The block ``references`` of params.yaml.
 
     ``pretrained`` is the experiment whose network is scored as it is; ``untrained`` is the same network before it
     was trained.
@@ -65,8 +65,8 @@ def trivial(store: ImageStore, params: ReferencesParams, evaluation: EvaluationP
     by_cosine = evaluation.model_copy(update={"distance": "cosine"})
     is_query = (table["role"] == "query").to_numpy()
     given = {
-        "colour_stripes": references.colour_stripes(images, **params.colour_stripes.model_dump()),
-        "raw_pixels": references.raw_pixels(images, **params.raw_pixels.model_dump()),
+        "colour_stripes": trivial_baselines.colour_stripes(images, **params.colour_stripes.model_dump()),
+        "raw_pixels": trivial_baselines.raw_pixels(images, **params.raw_pixels.model_dump()),
     }
     for place, search in searches_of(store.meta["protocol"], by_cosine).items():
 
@@ -74,7 +74,7 @@ def trivial(store: ImageStore, params: ReferencesParams, evaluation: EvaluationP
             return compare(features, table, search, by_cosine).metrics
 
         stamped = protocol(store, search, by_cosine)
-        chance = references.chance(measure, is_query, **params.chance.model_dump())
+        chance = trivial_baselines.chance(measure, is_query, **params.chance.model_dump())
         columns, draws = params.chance.columns, {"seed": params.chance.seed, "trials": params.chance.trials}
         yield _write(store, "chance", chance, columns, stamped, folder_of(out, "chance", store) / place, **draws)
         for name, features in given.items():

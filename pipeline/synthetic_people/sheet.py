@@ -1,12 +1,7 @@
-"""A contact sheet of a rendered world, as the README shows it.
-
-``python -m pipeline.synthetic_people.sheet data/raw/people docs/people.jpg`` draws it from
-the folder the world lies in.
-"""
+"""A contact sheet of a rendered world, as the README shows it."""
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Iterable
 from pathlib import Path
@@ -99,16 +94,3 @@ def _compose(panels: list[tuple[str, str, list[list[Image.Image]]]], width: int,
             y += height + GAP
         y += 8
     return sheet
-
-
-def main() -> None:
-    """Draws the sheet of the folder named on the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path, help="where the world was rendered, e.g. data/raw/people")
-    parser.add_argument("path", type=Path, help="the picture to write, e.g. docs/people.jpg")
-    arguments = parser.parse_args()
-    contact_sheet(arguments.folder, arguments.path)
-
-
-if __name__ == "__main__":
-    main()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import signal
 import sys
-import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -20,6 +20,7 @@ from numpy.random import Generator
 from PIL import Image
 
 from pipeline.config import Record
+from pipeline.progress import ProgressLine
 from pipeline.synthetic_people.camera import Camera, Sensor, hang_camera, kinds_of
 from pipeline.synthetic_people.photo import Street, take
 from pipeline.synthetic_people.traits import Traits, draw_sibling, draw_traits
@@ -31,7 +32,6 @@ SYSU_INFRARED = (3, 6)
 VALIDATION_SHARE = 0.25  # of the training identities, as SYSU-MM01 has 99 of 395
 JUNK_SLIP, DISTRACTOR_SLIP = 4.0, 1.6
 CHUNK = 48  # images per task
-REPORT_SECONDS = 3.0
 
 Role = Literal["train", "query", "gallery"]
 
@@ -264,14 +264,10 @@ def _render_all(params: PeopleParams, found: list[Shot], folder: Path, workers: 
     """Writes all images, a line on stderr every few seconds; neighbours in the queue share a camera."""
     queue = sorted(found, key=lambda shot: shot.camera)
     chunks = [queue[start : start + CHUNK] for start in range(0, len(queue), CHUNK)]
-    started = last = time.monotonic()
-    done = 0
+    progress, done = ProgressLine("rendering people"), 0
     for count in _run(params, folder, chunks, workers):
         done += count
-        now = time.monotonic()
-        if now - last > REPORT_SECONDS or done == len(found):
-            last = now
-            print(f"people: {done} of {len(found)} images, {done / (now - started):.0f}/s", file=sys.stderr, flush=True)
+        progress(done, len(found))
 
 
 def _run(params: PeopleParams, folder: Path, chunks: list[list[Shot]], workers: int) -> Iterator[int]:
@@ -280,7 +276,10 @@ def _run(params: PeopleParams, folder: Path, chunks: list[list[Shot]], workers: 
         for chunk in chunks:
             yield _render_chunk(params, folder, chunk)
         return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        jobs = [pool.submit(_render_chunk, params, folder, chunk) for chunk in chunks]
-        for job in jobs:
-            yield job.result()
+    deaf = (signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches these processes too
+    with ProcessPoolExecutor(workers, get_context("spawn"), initializer=signal.signal, initargs=deaf) as pool:
+        try:
+            for job in [pool.submit(_render_chunk, params, folder, chunk) for chunk in chunks]:
+                yield job.result()
+        finally:
+            pool.shutdown(cancel_futures=True)

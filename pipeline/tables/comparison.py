@@ -6,14 +6,15 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pipeline.evaluation.stamp import METRICS, Recipe, Result, check_equal_protocols
+from pipeline.evaluation.metrics import HEADINGS, MAIN, NAMES
+from pipeline.evaluation.stamp import Recipe, Result, check_equal_protocols
 from pipeline.tables.estimates import Estimate, Verdict, estimate, judge
 from pipeline.tables.overview import GENERATED, MARKED
 from pipeline.tables.papers import Comparison, Ours, Place, results_of
 from pipeline.tables.published import Published, Quoted, published_beside
-from pipeline.tables.render import TITLES, Cell, Table, drop_empty_columns
+from pipeline.tables.render import Cell, Table, drop_empty_columns
 
-HEADER = ("method", "training", "venue or experiment", *(TITLES[name] for name in METRICS), "seeds")
+HEADER = ("method", "training", "venue or experiment", *(HEADINGS[name] for name in NAMES), "seeds")
 RECIPE = ("start", "images", "feature", "distance", "epoch")
 SEEDS_HEADER = ("row", "metric", "mean", "std", "95 % interval", "seeds", "published", "verdict")
 NOT_RUN = "not run"
@@ -36,7 +37,7 @@ class Measured:
         """The number of seeds, or of splits, or that nothing was run."""
         if not self.estimates:
             return NOT_RUN
-        num = self.estimates["mAP"].num_seeds
+        num = self.estimates[MAIN].num_seeds
         return f"{num} of {self.splits} splits" if self.splits else str(num)
 
     def verdict(self, metric: str, tolerance: float) -> Verdict | None:
@@ -50,7 +51,7 @@ def measure(experiment: str, results: Sequence[Result], quoted: Quoted | None = 
     """Returns what the results of one experiment, one for each seed or split, say in points."""
     if not results:
         return Measured(experiment, quoted=quoted)
-    values = {name: [100 * result.metrics[name] for result in results] for name in METRICS}
+    values = {name: [100 * result.metrics[name] for result in results] for name in NAMES}
     estimates = {name: estimate(scores) for name, scores in values.items()}
     return Measured(experiment, estimates, results[0].recipe, quoted, splits)
 
@@ -111,7 +112,7 @@ def comparison_table(found: Compared) -> Table:
         notes.append("± is the standard deviation over seeds, or over splits.")
     if found.place.note:
         notes.append(found.place.note)
-    columns = "lll" + "r" * len(METRICS) + "r" + "l" * len(RECIPE)
+    columns = "lll" + "r" * len(NAMES) + "r" + "l" * len(RECIPE)
     table = Table(
         title_of(found.place),
         HEADER + RECIPE,
@@ -162,7 +163,7 @@ def _quoted_row(row: Quoted, sources: Sources) -> list[Cell]:
     references = [main, *row.notes]
     numbers = []
     name = Cell(row.method, footnotes=tuple(sources.number(text) for text in references))
-    for metric in METRICS:
+    for metric in NAMES:
         own = () if row.sources.get(metric, main) == main else (sources.number(row.sources[metric]),)
         text = f"{row.metrics[metric]}" if metric in row.metrics else ""
         numbers.append(Cell(text, footnotes=own, is_ranked=bool(text)))
@@ -170,7 +171,7 @@ def _quoted_row(row: Quoted, sources: Sources) -> list[Cell]:
 
 
 def _measured_row(name: str, row: Measured) -> list[Cell]:
-    numbers = [number(row.estimates.get(metric)) for metric in METRICS]
+    numbers = [number(row.estimates.get(metric)) for metric in NAMES]
     training = "" if row.recipe is None else row.recipe.supervision
     return [Cell(name), Cell(training), Cell(row.experiment), *numbers, Cell(row.seeds), *recipe_cells(row.recipe)]
 
@@ -204,5 +205,5 @@ def _seeds_row(name: str, metric: str, row: Measured, tolerance: float) -> list[
     found, verdict = row.estimates[metric], row.verdict(metric, tolerance)
     std = "" if found.std is None else f"{found.std:.2f}"
     published = "" if verdict is None or row.quoted is None else f"{row.quoted.metrics[metric]}"
-    first = [Cell(name), Cell(TITLES[metric]), Cell(f"{found.mean:.2f}"), Cell(std), Cell(interval(found))]
+    first = [Cell(name), Cell(HEADINGS[metric]), Cell(f"{found.mean:.2f}"), Cell(std), Cell(interval(found))]
     return [*first, Cell(row.seeds), Cell(published), Cell("" if verdict is None else str(verdict))]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.evaluation.stamp import read_result
-from pipeline.tables.figures import Curve, draw_apart, draw_grid, looks, read_curve
+from pipeline.tables.figures import Curve, Key, draw_apart, draw_grid, looks, read_curve
 
 CLUSTER_MEASURES = {
     "num_clusters": "clusters",
@@ -19,48 +20,45 @@ CLUSTER_MEASURES = {
 """Columns of a history, and what they are called in a figure."""
 
 
-def find_scores(scores: Path, names: Sequence[str]) -> list[Path]:
-    """Returns the ``metrics.json`` of everything named below ``scores``: in its folder, or in one for each search.
+@dataclass(frozen=True)
+class Trained:
+    """One training: the ``row`` it stands in, its seed and split as one word, its scores, its metrics by epoch."""
 
-    Raises:
-        ValueError: naming those that have none.
-    """
-    found = {name: sorted((scores / name).rglob("metrics.json")) for name in names}
-    if missing := [name for name, files in found.items() if not files]:
-        raise ValueError(f"no metrics.json in {scores} for {', '.join(missing)}: evaluate them first")
-    return [file for files in found.values() for file in files]
+    row: str
+    place: str
+    scores: Path
+    history: Path
 
 
-def draw_curves(names: Sequence[str], *, scores: Path, trainings: Path, folder: Path) -> None:
-    """Ensures that ``folder`` holds the figures of those named that were trained, each alike in all of them.
+def draw_curves(trainings: Sequence[Trained], folder: Path) -> None:
+    """Ensures that ``folder`` holds the figures of those that were trained, each row alike in all of them.
 
     ``cmc.png`` has a panel for each data set and search, ``loss.png`` one for each row; ``clusters.png`` has one
     for each of ``CLUSTER_MEASURES``, and is drawn where a training made clusters. Seeds stand with their row.
     """
-    histories = {name: trainings / name / "history.csv" for name in names}
-    histories = {name: path for name, path in histories.items() if path.is_file()}
-    if not histories:
+    trainings = [each for each in trainings if each.history.is_file()]
+    if not trainings:
         return
-    look = looks(histories)
-    draw_grid(_cmc(scores, list(histories)), look, folder / "cmc.png", x="rank")
-    loss = {name: read_curve(path, "epoch", "loss") for name, path in histories.items()}
+    look = looks(each.row for each in trainings)
+    draw_grid(_cmc(trainings), look, folder / "cmc.png", x="rank")
+    loss = {(each.row, each.place): read_curve(each.history, "epoch", "loss") for each in trainings}
     draw_apart(loss, look, folder / "loss.png", x="epoch", y="training loss")
-    if clustered := {name: path for name, path in histories.items() if _has_clusters(path)}:
+    if clustered := [each for each in trainings if _has_clusters(each.history)]:
         measures = {
-            title: {name: read_curve(path, "epoch", column) for name, path in clustered.items()}
+            title: {(each.row, each.place): read_curve(each.history, "epoch", column) for each in clustered}
             for column, title in CLUSTER_MEASURES.items()
         }
         draw_grid(measures, look, folder / "clusters.png", x="epoch")
 
 
-def _cmc(scores: Path, names: Sequence[str]) -> dict[str, dict[str, Curve]]:
-    """Returns the curves of each data set and search, by experiment."""
-    panels: dict[str, dict[str, Curve]] = {}
-    for name in names:
-        for file in find_scores(scores, [name]):
+def _cmc(trainings: Sequence[Trained]) -> dict[str, dict[Key, Curve]]:
+    """Returns the curves of each data set and search."""
+    panels: dict[str, dict[Key, Curve]] = {}
+    for each in trainings:
+        for file in sorted(each.scores.rglob("metrics.json")):
             protocol = read_result(file).protocol
             panel = panels.setdefault(f"{protocol.data}, {protocol.label}", {})
-            panel[name] = read_curve(file.with_name("cmc.csv"), "rank", "cmc")
+            panel[each.row, each.place] = read_curve(file.with_name("cmc.csv"), "rank", "cmc")
     return panels
 
 

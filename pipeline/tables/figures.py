@@ -18,6 +18,8 @@ MARKERS = ("o", "s", "^", "D", "v")
 """Okabe and Ito's colours, and a dash and a marker that go with each: no curve is told by its colour alone."""
 
 Curve = tuple[Sequence[float], Sequence[float]]
+Key = tuple[str, str]
+"""The row that a curve stands in, and its seed and split as one word."""
 
 
 @dataclass(frozen=True)
@@ -29,19 +31,12 @@ class Look:
     marker: str
 
 
-def looks(names: Iterable[str]) -> dict[str, Look]:
-    """Returns how each experiment looks in every figure: by its place among all of them; seeds look like their row."""
-    rows: dict[str, int] = {}
-    places = {name: rows.setdefault(row_of(name), len(rows)) for name in names}
+def looks(rows: Iterable[str]) -> dict[str, Look]:
+    """Returns how each row looks in every figure: by its place among all of them."""
     return {
-        name: Look(COLOURS[place % len(COLOURS)], DASHES[place % len(DASHES)], MARKERS[place % len(MARKERS)])
-        for name, place in places.items()
+        row: Look(COLOURS[place % len(COLOURS)], DASHES[place % len(DASHES)], MARKERS[place % len(MARKERS)])
+        for place, row in enumerate(dict.fromkeys(rows))
     }
-
-
-def row_of(name: str) -> str:
-    """Returns the experiment whose row NAME_seed2 stands in: NAME."""
-    return name.partition("_seed")[0]
 
 
 def read_curve(path: Path, x: str, y: str) -> Curve:
@@ -51,31 +46,31 @@ def read_curve(path: Path, x: str, y: str) -> Curve:
     return [float(row[x]) for row in rows], [float(row[y]) for row in rows]
 
 
-def draw_apart(curves: Mapping[str, Curve], look: Mapping[str, Look], path: Path, *, x: str, y: str) -> None:
+def draw_apart(curves: Mapping[Key, Curve], look: Mapping[str, Look], path: Path, *, x: str, y: str) -> None:
     """Draws a panel for each row: for values of which only the course can be compared, such as losses."""
     rows = _by_row(curves)
     figure, panels = _panels(len(rows), columns=6)
     for index, (panel, (row, seeds)) in enumerate(zip(panels, rows.items(), strict=True)):
-        for name, (xs, ys) in seeds.items():
-            panel.plot(xs, ys, color=look[name].colour, linewidth=1.8, marker=look[name].marker, markersize=3)
+        for xs, ys in seeds:
+            panel.plot(xs, ys, color=look[row].colour, linewidth=1.8, marker=look[row].marker, markersize=3)
         panel.set(xlabel=x, ylabel=y if index % 6 == 0 else "", title=row)
-        panel.set_ylim(bottom=min(0, *(value for _, ys in seeds.values() for value in ys)))
+        panel.set_ylim(bottom=min(0, *(value for _, ys in seeds for value in ys)))
     _save(figure, path)
 
 
-def draw_grid(measures: Mapping[str, Mapping[str, Curve]], look: Mapping[str, Look], path: Path, *, x: str) -> None:
+def draw_grid(measures: Mapping[str, Mapping[Key, Curve]], look: Mapping[str, Look], path: Path, *, x: str) -> None:
     """Draws a panel for each measure, with a curve for each row: the mean of its seeds, and these thin beside it."""
     figure, panels = _panels(len(measures), columns=3)
     shown = {}
     for panel, (title, curves) in zip(panels, measures.items(), strict=True):
         for row, seeds in _by_row(curves).items():
-            style = look[next(iter(seeds))]
-            xs, ys = _mean(list(seeds.values()))
+            style = look[row]
+            xs, ys = _mean(seeds)
             (line,) = panel.plot(xs, ys, linewidth=1.8, markersize=3, color=style.colour, linestyle=style.dash)
             line.set(marker=style.marker, markevery=max(1, len(xs) // 10))
             shown[row] = line
             if len(seeds) > 1:
-                for seed in seeds.values():
+                for seed in seeds:
                     panel.plot(*seed, color=style.colour, linewidth=0.5, alpha=0.5)
         panel.set(xlabel=x)
         panel.set_title(title, fontsize="medium")
@@ -88,11 +83,11 @@ def draw_grid(measures: Mapping[str, Mapping[str, Curve]], look: Mapping[str, Lo
     _save(figure, path)
 
 
-def _by_row(curves: Mapping[str, Curve]) -> dict[str, dict[str, Curve]]:
-    """Returns the curves of each row's seeds."""
-    rows: dict[str, dict[str, Curve]] = {}
-    for name, curve in curves.items():
-        rows.setdefault(row_of(name), {})[name] = curve
+def _by_row(curves: Mapping[Key, Curve]) -> dict[str, list[Curve]]:
+    """Returns the curves of each row's seeds and splits."""
+    rows: dict[str, list[Curve]] = {}
+    for (row, _), curve in curves.items():
+        rows.setdefault(row, []).append(curve)
     return rows
 
 

@@ -7,12 +7,13 @@ from dataclasses import asdict
 from itertools import groupby
 from statistics import fmean, stdev
 
-from pipeline.evaluation.stamp import METRICS, Protocol, Recipe, Result
+from pipeline.evaluation.metrics import HEADINGS, MAIN, NAMES
+from pipeline.evaluation.stamp import Protocol, Recipe, Result
 from pipeline.tables.published import Published, Quoted, published_beside
-from pipeline.tables.render import TITLES, Cell, Table
+from pipeline.tables.render import Cell, Table
 from pipeline.tables.results import REFERENCES
 
-HEADER = ("experiment", *(TITLES[name] for name in METRICS), "seeds", "recipe")
+HEADER = ("experiment", *(HEADINGS[name] for name in NAMES), "seeds", "recipe")
 GENERATED = "generated data: not comparable to published numbers"
 MARKED = "Percentages; the best and the second best of a column are marked."
 
@@ -75,20 +76,20 @@ def _table(results: list[Result], published: list[Published], apart: list[str]) 
     if theirs:
         notes.append("Published numbers are as printed; sources stand in pipeline/tables/published_results.csv.")
     groups = [*ours, [_published_line(row) for row in theirs]]
-    return Table(title, HEADER, f"l{'r' * (len(METRICS) + 1)}l", [group for group in groups if group], notes)
+    return Table(title, HEADER, f"l{'r' * (len(NAMES) + 1)}l", [group for group in groups if group], notes)
 
 
 def _line(results: list[Result]) -> list[Cell]:
-    """Returns the mean over the seeds of one experiment; the spread of its mAP is over seeds, or over trials."""
-    spread = results[0].metrics.get("mAP_std")
+    """Returns the mean over the seeds of one experiment; its spread is over seeds, or over trials."""
+    spread = results[0].metrics.get(f"{MAIN}_std")
     if len(results) > 1:
-        spread = stdev(result.metrics["mAP"] for result in results)
-    tails = {} if spread is None else {"mAP": f" ± {100 * spread:.1f}"}
-    values = {name: 100 * fmean(result.metrics[name] for result in results) for name in METRICS}
-    numbers = [Cell(f"{values[name]:.1f}", tails.get(name, ""), is_ranked=True) for name in METRICS]
+        spread = stdev(result.metrics[MAIN] for result in results)
+    tails = {} if spread is None else {MAIN: f" ± {100 * spread:.1f}"}
+    values = {name: 100 * fmean(result.metrics[name] for result in results) for name in NAMES}
+    numbers = [Cell(f"{values[name]:.1f}", tails.get(name, ""), is_ranked=True) for name in NAMES]
     return [Cell(results[0].experiment), *numbers, Cell(str(len(results))), Cell(in_words(results[0].recipe))]
 
 
 def _published_line(row: Quoted) -> list[Cell]:
-    numbers = [Cell(f"{row.metrics[name]:.1f}", is_ranked=True) if name in row.metrics else Cell() for name in METRICS]
+    numbers = [Cell(f"{row.metrics[name]:.1f}", is_ranked=True) if name in row.metrics else Cell() for name in NAMES]
     return [Cell(row.method), *numbers, Cell(), Cell(f"published, {row.venue}" if row.venue else "published")]

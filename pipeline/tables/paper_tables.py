@@ -6,7 +6,8 @@ import csv
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from pipeline.evaluation.stamp import METRICS, Result
+from pipeline.evaluation.metrics import NAMES
+from pipeline.evaluation.stamp import Result
 from pipeline.tables.ablation import Filled, fill, grid_table
 from pipeline.tables.comparison import Compared, Measured, compare, comparison_table, seeds_table
 from pipeline.tables.overview import in_words
@@ -106,7 +107,7 @@ def _measured_rows(table: str, place: Place, name: str, row: Measured, tolerance
     if not row.estimates or row.recipe is None:
         yield ours
         return
-    for metric in METRICS:
+    for metric in NAMES:
         found, verdict = row.estimates[metric], row.verdict(metric, tolerance)
         judged: Mapping[str, object] = {}
         if verdict is not None and row.quoted is not None:

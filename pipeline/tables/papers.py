@@ -37,7 +37,7 @@ class Place(Block):
 class Ours(Block):
     """A row of ours: its name, its experiment, and the published method that it repeats.
 
-    With ``splits`` it is a model for each split of the data set: EXPERIMENT_1 to EXPERIMENT_n.
+    ``splits``: of how many splits of the data set it has a model each, where there are several.
     """
 
     row: str
@@ -86,10 +86,9 @@ class Paper(Block):
     @property
     def experiments(self) -> set[str]:
         """All experiments of ours that stand in some row."""
-        rows = [(row.experiment, row.splits) for table in self.comparisons for row in table.ours]
+        named = {row.experiment for table in self.comparisons for row in table.ours}
         places = [place for grid in self.grids for place in grid.places]
-        rows += [(experiment, place.splits) for place in places for experiment in place.experiments.values()]
-        return {name for experiment, splits in rows for name in names_of(experiment, splits)}
+        return named | {experiment for place in places for experiment in place.experiments.values()}
 
 
 class Papers(Block):
@@ -118,37 +117,28 @@ def read_papers(path: Path = PAPERS_FILE) -> Papers:
 def results_of(results: Iterable[Result], place: Place, experiment: str, *, splits: int = 0) -> list[Result]:
     """Returns the results of an experiment at ``place``, one for each seed.
 
-    With ``splits`` those of EXPERIMENT_1 to EXPERIMENT_n, as if they were seeds of one: the splits of a data set hold
-    different images, but a published number is the mean over them.
+    With ``splits`` those on the splits stand as if they were seeds too: they hold different images, but a published
+    number is the mean over them. Those of two experiments on one split have the same seed then.
 
     Raises:
         ValueError: when one is on generated data and the place is not, or the other way round.
     """
-    names = {name: split for split, name in enumerate(names_of(experiment, splits), 1)}
-    found = [
-        result
-        for result in results
-        if result.experiment in names and (result.protocol.data, result.protocol.label) == (place.data, place.protocol)
-    ]
+    here = [row for row in results if (row.protocol.data, row.protocol.label) == (place.data, place.protocol)]
+    found = [result for result in here if result.experiment == experiment]
     if wrong := [result.experiment for result in found if result.protocol.is_generated != place.is_generated]:
         said, is_so = ("generated", "real") if place.is_generated else ("real", "generated")
         raise ValueError(f"{PAPERS_FILE.name} calls {place.title} {said}, but {wrong[0]} was scored on {is_so} data")
     if not splits:
         return found
+    fingerprints = sorted({result.protocol.fingerprint for result in here})
     return [
         replace(
             result,
-            experiment=experiment,
-            seed=result.seed * splits + names[result.experiment],
+            seed=result.seed * len(fingerprints) + fingerprints.index(result.protocol.fingerprint),
             protocol=replace(result.protocol, fingerprint="one a split"),
         )
         for result in found
     ]
-
-
-def names_of(experiment: str, splits: int) -> list[str]:
-    """Returns the experiments that stand for one: itself, or one for each split."""
-    return [f"{experiment}_{split}" for split in range(1, splits + 1)] or [experiment]
 
 
 def _check(grid: Grid) -> Iterator[str]:

@@ -7,10 +7,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.evaluation.stamp import METRICS
+from pipeline.evaluation.metrics import MAIN, NAMES
 
 PUBLISHED_FILE = Path(__file__).with_name("published_results.csv")
-COLUMNS = ("data", "protocol", "supervision", "method", "venue", *METRICS, "note", "report", "source")
+COLUMNS = ("data", "protocol", "supervision", "method", "venue", *NAMES, "note", "report", "source")
+"""Of the metrics those that somebody has published; the file needs no column of the others."""
 REPORTS = ("own", "third party")
 
 
@@ -54,7 +55,8 @@ def read_published(path: Path = PUBLISHED_FILE) -> list[Published]:
     """
     with path.open(newline="") as file:
         reader = csv.DictReader(file)
-        if tuple(reader.fieldnames or ()) != COLUMNS:
+        there = tuple(reader.fieldnames or ())
+        if there != tuple(name for name in COLUMNS if name in there or name not in NAMES):
             raise ValueError(f"{path}: expected the columns {', '.join(COLUMNS)}, got {reader.fieldnames}")
         return [_parse(row, f"{path}, line {reader.line_num}") for row in reader]
 
@@ -63,7 +65,7 @@ def published_beside(rows: list[Published], *, data: str, protocol: str, supervi
     """Returns what may stand beside results on ``data``, in the order of ``supervision``, the worst mAP first."""
     fitting = [row for row in rows if (row.data, row.protocol) == (data, protocol) and row.supervision in supervision]
     order = list(supervision)
-    return sorted(quote(fitting), key=lambda row: (order.index(row.supervision), row.metrics.get("mAP", 0.0)))
+    return sorted(quote(fitting), key=lambda row: (order.index(row.supervision), row.metrics.get(MAIN, 0.0)))
 
 
 def quote(rows: list[Published]) -> list[Quoted]:
@@ -100,7 +102,7 @@ def _digits(value: float) -> int:
 
 def _merge(rows: list[Published], is_disputed: bool) -> Quoted:
     taken: dict[str, Published] = {}
-    for name in METRICS:
+    for name in NAMES:
         having = [row for row in rows if name in row.metrics]
         if having:
             taken[name] = max(having, key=lambda row: (_digits(row.metrics[name]), row.report == "own"))
@@ -116,9 +118,9 @@ def _merge(rows: list[Published], is_disputed: bool) -> Quoted:
 
 
 def _parse(row: dict[str, str], where: str) -> Published:
-    metrics = {name: float(row.pop(name)) for name in METRICS if row[name] != ""}
+    metrics = {name: float(row[name]) for name in NAMES if row.get(name)}
     if not row["source"] or row["report"] not in REPORTS:
         raise ValueError(f"{where}: a published number needs its source, and whether it is {' or '.join(REPORTS)}")
     if wrong := {name: value for name, value in metrics.items() if not 0 <= value <= 100}:
         raise ValueError(f"{where}: expected percentages, got {wrong}")
-    return Published(metrics=metrics, **{name: row[name] for name in COLUMNS if name not in METRICS})
+    return Published(metrics=metrics, **{name: row[name] for name in COLUMNS if name not in NAMES})

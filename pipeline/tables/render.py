@@ -5,14 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from pipeline.evaluation.stamp import METRICS
+from pipeline.evaluation.metrics import METRICS
 
-TITLES = {
-    **{name: name for name in METRICS},
-    **{"rank1": "rank-1", "rank5": "rank-5", "rank10": "rank-10", "rank20": "rank-20"},
-}
-"""Metrics as a reader knows them."""
-
+FALLING = {metric.heading for metric in METRICS if not metric.larger_is_better}
+"""Headings of columns in which the smallest number is the best."""
 README_BEGIN, README_END = "<!-- results:begin -->", "<!-- results:end -->"
 LATEX_HEAD = r"% \usepackage{booktabs,amssymb}"
 
@@ -147,7 +143,8 @@ def texts(table: Table, form: Format) -> list[list[list[str]]]:
     marks = []
     for column in range(len(table.header)):
         numbers = [row[column].text for row in rows if row[column].is_ranked]
-        best, second, *_ = [*sorted(set(numbers), key=float, reverse=True), "", ""]
+        is_falling = table.header[column] in FALLING
+        best, second, *_ = [*sorted(set(numbers), key=float, reverse=not is_falling), "", ""]
         marks.append((best, second) if len(numbers) > 1 else ("", ""))
 
     def text(cell: Cell, best: str, second: str) -> str:

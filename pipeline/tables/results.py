@@ -7,8 +7,10 @@ import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from pipeline.evaluation.stamp import METRICS, Result, parse_stamp, read_result, stamp
+from pipeline.evaluation.metrics import MAIN, NAMES
+from pipeline.evaluation.stamp import Result, parse_stamp, read_result, stamp
 
+SPREAD = f"{MAIN}_std"
 COLUMNS = (
     "experiment",
     "method",
@@ -16,13 +18,7 @@ COLUMNS = (
     "protocol",
     "seed",
     "trials",
-    "rank1",
-    "rank5",
-    "rank10",
-    "rank20",
-    "mAP",
-    "mAP_std",
-    "mINP",
+    *(column for name in NAMES for column in ((name, SPREAD) if name == MAIN else (name,))),
     "stamp",
 )
 REFERENCES = ("chance", "colour_stripes", "raw_pixels", "untrained", "pretrained")
@@ -36,7 +32,9 @@ def collect(paths: Sequence[Path]) -> list[Result]:
         ValueError: when there is none, one has no stamp, or two claim the same experiment, data, protocol and seed.
     """
     if not paths:
-        raise ValueError("no results to make tables of: run the evaluate stages first (make repro)")
+        raise ValueError(
+            "no results to make tables of: evaluate first (make repro), or for a study make it first (reid study)"
+        )
     results = [read_result(path) for path in paths]
     seen: dict[tuple[str, str, str, int], Path] = {}
     for path, result in zip(paths, results, strict=True):
@@ -65,8 +63,8 @@ def write_csv(results: Iterable[Result], path: Path) -> None:
                     "protocol": protocol_name(result),
                     "seed": result.seed,
                     "trials": result.trials,
-                    **{name: result.metrics[name] for name in METRICS},
-                    "mAP_std": result.metrics.get("mAP_std", ""),
+                    **{name: result.metrics[name] for name in NAMES},
+                    SPREAD: result.metrics.get(SPREAD, ""),
                     "stamp": json.dumps(stamp(result), separators=(",", ":")),
                 }
             )
@@ -83,7 +81,8 @@ def read_csv(path: Path) -> list[Result]:
     with path.open(newline="") as file:
         reader = csv.DictReader(file)
         if tuple(reader.fieldnames or ()) != COLUMNS:
-            raise ValueError(f"{path}: expected the columns {', '.join(COLUMNS)}, got {reader.fieldnames}")
+            expected = ", ".join(COLUMNS)
+            raise ValueError(f"{path}: expected the columns {expected}, got {reader.fieldnames}: make it again")
         results = [_parse(row, f"{path}, line {reader.line_num}") for row in reader]
     if not results:
         raise ValueError(f"{path} holds no results: run the evaluate stages first (make repro)")
@@ -97,7 +96,7 @@ def protocol_name(result: Result) -> str:
 
 def _parse(row: dict[str, str], where: str) -> Result:
     protocol, recipe = parse_stamp(json.loads(row["stamp"]), where)
-    metrics = {name: float(row[name]) for name in (*METRICS, "mAP_std") if row[name] != ""}
+    metrics = {name: float(row[name]) for name in (*NAMES, SPREAD) if row[name] != ""}
     return Result(row["experiment"], row["method"], int(row["seed"]), int(row["trials"]), metrics, protocol, recipe)
 
 

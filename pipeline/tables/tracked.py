@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from pipeline.evaluation.stamp import METRICS, Result, read_result
+from pipeline.evaluation.metrics import NAMES
+from pipeline.evaluation.stamp import Result, read_result
 from pipeline.tables.results import REFERENCES, protocol_name
 from pipeline.tracking.lineage import dvc_hash
 from pipeline.tracking.lookup import Recorded
@@ -33,7 +34,7 @@ def find_disagreements(
             yield f"{_in_words(result)}: no run is recorded that made {file}"
             continue
         prefix = _prefix(file, scores)
-        recorded = {name: run.metrics[prefix + name] for name in METRICS if prefix + name in run.metrics}
+        recorded = {name: run.metrics[prefix + name] for name in NAMES if prefix + name in run.metrics}
         yield from (
             f"{_in_words(result)}: {text}" for text in _differing(result.metrics, recorded, f"run {run.name!r}")
         )
@@ -58,7 +59,7 @@ def _prefix(file: Path, scores: Path) -> str:
 
 
 def _differing(table: Mapping[str, float], other: Mapping[str, float], where: str) -> Iterator[str]:
-    for name in METRICS:
+    for name in NAMES:
         if name not in other:
             yield f"{name} is not in {where}"
         elif table[name] != other[name]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from pipeline.tracking.store import SQLITE
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Run
 
 PAGE = 1000
 OUT = "dvc.out."
@@ -35,6 +36,17 @@ def open_client(uri: str) -> MlflowClient:
     return MlflowClient(uri)
 
 
+def all_runs(client: MlflowClient, condition: str = "") -> Iterator[Run]:
+    """Yields the runs that a store holds, in every experiment."""
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    token = None
+    while True:
+        page = client.search_runs(experiments, condition, max_results=PAGE, page_token=token)
+        yield from page
+        if not (token := page.token):
+            return
+
+
 def recorded_runs(stages: Collection[str]) -> list[Recorded]:
     """Returns the runs of these stages that ended well, in every experiment of the store, the newest first.
 
@@ -45,13 +57,8 @@ def recorded_runs(stages: Collection[str]) -> list[Recorded]:
     if uri.startswith(SQLITE) and not Path(uri.removeprefix(SQLITE)).is_file():
         raise ValueError(f"no runs are recorded at {uri}: run the stages with tracking on first")
     client = open_client(uri)
-    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
-    found, token = [], None
-    while True:
-        page = client.search_runs(experiments, "attributes.status = 'FINISHED'", max_results=PAGE, page_token=token)
-        found += [run for run in page if run.data.tags.get("stage") in stages]
-        if not (token := page.token):
-            break
+    ended_well = all_runs(client, "attributes.status = 'FINISHED'")
+    found = [run for run in ended_well if run.data.tags.get("stage") in stages]
     found.sort(key=lambda run: run.info.end_time, reverse=True)
     return [
         Recorded(

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlparse
 
-from pipeline.tracking.lookup import OUT, PAGE, open_client
+from pipeline.tracking.lookup import OUT, all_runs, open_client
 from pipeline.tracking.store import SQLITE
 
 if TYPE_CHECKING:
@@ -35,15 +35,7 @@ def superseded(database: Path, kept_runs: Collection[str], kept_hashes: Collecti
 
     One that made what is in use stays: a run of ``kept_runs`` (ids), or something with one of DVC's ``kept_hashes``.
     """
-    client = open_client(f"{SQLITE}{database.absolute()}")
-    found: dict[str, Run] = {}
-    for experiment in client.search_experiments():
-        token = None
-        while True:
-            page = client.search_runs([experiment.experiment_id], max_results=PAGE, page_token=token)
-            found |= {run.info.run_id: run for run in page}
-            if not (token := page.token):
-                break
+    found = {run.info.run_id: run for run in all_runs(open_client(f"{SQLITE}{database.absolute()}"))}
     families: dict[str, list[Run]] = {}
     for run in found.values():
         families.setdefault(_oldest_ancestor(run, found), []).append(run)

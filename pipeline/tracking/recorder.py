@@ -68,18 +68,18 @@ class Child:
             tags, start = self.start["tags"], self.start["time"]
             parent = parent_of(self.start)
             self.run = store.run("spool", self.path.stem, name=name, start=start, tags=tags, parent=parent)
-            self._tell(self.run)
+            self._write_id(self.run)
         if self.run:
             store.send(self.run, events)
         self._offset = offset
         self.end = ends[0] if ends else {}
 
-    def excuse(self) -> None:
+    def report_no_run(self) -> None:
         """Tells a stage that waits for its run's id not to."""
         if self.run is None and not self.path.with_suffix(".id").exists():
-            self._tell("")
+            self._write_id("")
 
-    def _tell(self, run: str) -> None:
+    def _write_id(self, run: str) -> None:
         unseen = self.path.with_suffix(".id.new")
         unseen.write_text(run)
         unseen.replace(self.path.with_suffix(".id"))
@@ -96,7 +96,7 @@ class Pipeline:
         self.run: str | None = None
         self.is_over = False
 
-    def look(self) -> None:
+    def find_spools(self) -> None:
         """Finds new spools, and whether the pipeline is over: its process gone, and no stage of it alive.
 
         Trials come after the stages that they lie in, so that these have a run by then.
@@ -119,12 +119,12 @@ class Pipeline:
         if self.is_over:
             shutil.rmtree(self.folder)
 
-    def excuse(self) -> None:
+    def report_no_run(self) -> None:
         """Tells every stage that waits for its run's id not to."""
         for child in self.children.values():
-            child.excuse()
+            child.report_no_run()
 
-    def watch(self, machine: Machine) -> None:
+    def sample(self, machine: Machine) -> None:
         """Adds the state of the machine to what its living stages say, every few seconds; but not to trials."""
         now = time.time()
         for child in self._living():
@@ -202,7 +202,7 @@ def record(folder: Path) -> list[Pipeline]:
                 pipelines[header.parent] = Pipeline(header.parent)
         for pipeline in pipelines.values():
             uri = pipeline.header["uri"]
-            pipeline.look()
+            pipeline.find_spools()
             try:
                 if time.monotonic() > silent_until.get(uri, 0.0):
                     pipeline.forward()
@@ -210,8 +210,8 @@ def record(folder: Path) -> list[Pipeline]:
                 log.warning("%s does not answer, its runs wait in %s: %.300s", uri, folder, error)
                 silent_until[uri] = time.monotonic() + RETRY_SECONDS
             if uri in silent_until:
-                pipeline.excuse()
-            pipeline.watch(machine)
+                pipeline.report_no_run()
+            pipeline.sample(machine)
         pipelines = {path: pipeline for path, pipeline in pipelines.items() if path.is_dir()}
         if all(pipeline.is_over for pipeline in pipelines.values()):
             return list(pipelines.values())
@@ -228,7 +228,7 @@ def run(folder: Path) -> list[Pipeline]:
         try:
             unsent = record(folder)
         finally:
-            locking.release(held)
+            held.release()
     return unsent
 
 

@@ -20,6 +20,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
+from filelock import FileLock
+
 from pipeline import locking
 from pipeline.provenance import git_commit
 from pipeline.tracking import lineage, spool, usage
@@ -118,7 +120,7 @@ class StageRun:
 class TrialRun(StageRun):
     """A run within a stage's run; it lasts until it is ended, or its process is gone."""
 
-    def __init__(self, path: Path | None = None, held: locking.Held | None = None):
+    def __init__(self, path: Path | None = None, held: FileLock | None = None):
         super().__init__(path)
         self._held = held
 
@@ -126,7 +128,7 @@ class TrialRun(StageRun):
         """Says how the trial ended; nothing is said of it afterwards."""
         self._say({"event": "end", "status": status})
         if self._held is not None:
-            locking.release(self._held)
+            self._held.release()
 
 
 @contextmanager
@@ -160,7 +162,7 @@ def stage_run(
             usage.write(usage_folder(), usage.Usage(stage, name, **cost, processors=processors, commit=git_commit()))
         run._say({"event": "end", "status": status})
         if held is not None:
-            locking.release(held)
+            held.release()
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
@@ -185,7 +187,7 @@ def usage_folder() -> Path:
     return tracking_folder().with_name("usage")
 
 
-def _open(stage: str) -> tuple[StageRun, locking.Held | None]:
+def _open(stage: str) -> tuple[StageRun, FileLock | None]:
     """Returns a run with a new spool and a recorder that reads it, or a silent run if that fails."""
     folder = tracking_folder()
     process = lineage.pipeline_process()
@@ -227,7 +229,7 @@ def _start(
             "dvc.stage": "" if within else os.environ.get("DVC_STAGE", ""),
             "command": " ".join(sys.orig_argv[1:]),
             "git.commit": git_commit(),
-            **({"experiment": name.partition("_seed")[0]} if name and not within else {}),
+            **({"experiment": name} if name and not within else {}),
             **_subject(params)["tags"],
         },
     }

@@ -14,12 +14,14 @@ import os
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from pipeline import locking
 
 log = logging.getLogger(__name__)
 
 
-def create(path: Path) -> locking.Held:
+def create(path: Path) -> FileLock:
     """Makes an empty spool and returns its lock; nobody sees it unlocked before its stage has ended."""
     unseen = path.with_suffix(".new")
     held = locking.hold(unseen)

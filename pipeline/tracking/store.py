@@ -57,16 +57,16 @@ class Store:
         metrics = [metric for event in said for metric in _metrics(event["values"], event["time"], event["step"])]
         for first in range(0, len(metrics), BATCH):
             batch = metrics[first : first + BATCH]
-            self._forgive("metrics", self.client.log_batch, run, metrics=batch, synchronous=True)
+            self._ask_or_give_up("metrics", self.client.log_batch, run, metrics=batch, synchronous=True)
         for event in events:
             if event["event"] != "metrics":
-                self._forgive(event, getattr(self, f"_{event['event']}"), run, event)
+                self._ask_or_give_up(event, getattr(self, f"_{event['event']}"), run, event)
 
     def tag(self, run: str, tags: dict[str, str]) -> None:
         """Adds ``tags`` to ``run``."""
         from mlflow.entities import RunTag
 
-        self._forgive(
+        self._ask_or_give_up(
             "tags",
             self.client.log_batch,
             run,
@@ -76,7 +76,7 @@ class Store:
 
     def end(self, run: str, status: str, time: float) -> None:
         """Closes ``run``: ``FINISHED``, ``FAILED`` or ``KILLED``."""
-        self._forgive("end", self._end, run, {"status": status, "time": time})
+        self._ask_or_give_up("end", self._end, run, {"status": status, "time": time})
 
     def _ask(self, question: Callable[..., Answer], *arguments: Any, **named: Any) -> Answer:
         try:
@@ -84,7 +84,7 @@ class Store:
         except Exception as error:
             raise UnreachableError(str(error)) from error
 
-    def _forgive(self, what: Any, question: Callable[..., Any], *arguments: Any, **named: Any) -> None:
+    def _ask_or_give_up(self, what: Any, question: Callable[..., Any], *arguments: Any, **named: Any) -> None:
         from mlflow.exceptions import MlflowException
 
         try:
@@ -188,7 +188,7 @@ def _sole_user(uri: str) -> Iterator[None]:
         yield
     finally:
         if held is not None:
-            locking.release(held)
+            held.release()
 
 
 def _metrics(

@@ -32,10 +32,11 @@ CODE = ("backbones", "batches", "clustering", "images", "layers", "losses", "met
 
 
 class ExperimentParams(Record):
-    """A block ``experiments.<name>`` of params.yaml.
+    """An experiment of params.yaml, resolved (``pipeline.experiments``).
 
-    ``data`` names a block of ``prepare``; ``start`` is ``none``, ``imagenet``, a weights file, or the folder of an
-    earlier training's checkpoint; ``settings`` is the method's own block, read by the method's record.
+    ``data`` names a prepared data set, ``NAME/2`` its second split; ``start`` is ``none``, ``imagenet``, a weights
+    file, or the folder of an earlier training's checkpoint; ``settings`` is the method's own block, read by the
+    method's record.
     """
 
     method: str
@@ -92,11 +93,12 @@ def describe(name: str, block: Mapping[str, Any], method: type[Method], data: Pa
     meta = {
         **depends_on,
         "name": name,
+        "digest": digest(depends_on),
         "commit": git_commit(),
         "versions": versions(),
         "num_classes": int(shown_labels(training_labels(store), method.supervision).max()) + 1,
     }
-    run_folder = (runs / f"{name}-{digest(depends_on)}").absolute()
+    run_folder = (runs / f"{name}-{meta['digest']}").absolute()
     return Job(name, block, method, data.absolute(), run_folder, start, sources, settings.batch.groups, meta)
 
 
@@ -149,7 +151,7 @@ def run(
     workers = Workers.current()
     method = build_method(job.method, params, f"experiments.{job.name}", store, job.meta["num_classes"])
     if workers.is_first:
-        weights.start(cast(weights.HasBackbone, method.network), job.start)
+        weights.load_start(cast(weights.HasBackbone, method.network), job.start)
     method.begin_training(store.cameras, store.is_infrared, job.sources)
     dtype = storage_dtype(precision)
     method.to(device=device, dtype=dtype)
@@ -193,6 +195,14 @@ def publish(job: Job, folder: Path, history: list[dict[str, float]], tracking_ru
         raise checkpoint.CheckpointError(f"{job.run_folder}: no checkpoint of the last epoch, {len(history)}")
     checkpoint.publish(found, folder, {"tracking_run": tracking_run})
     pd.DataFrame(history).to_csv(folder / "history.csv", index=False)
+
+
+def is_published(job: Job, folder: Path) -> bool:
+    """Returns whether ``folder`` holds the finished job: of the same parameters, data, start and code."""
+    if not (folder / checkpoint.META).is_file():
+        return False
+    meta = checkpoint.open_checkpoint(folder).meta
+    return meta.get("digest") == job.meta["digest"] and meta["epoch"] == job.experiment["training"]["epochs"]
 
 
 def build_method(

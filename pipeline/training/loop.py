@@ -72,7 +72,7 @@ class NonFiniteLossError(ArithmeticError):
 
 
 @dataclass
-class Begun:
+class EpochState:
     """How far an epoch has come: the quality of its labels, and the sums of each metric over the steps done."""
 
     quality: dict[str, float]
@@ -115,7 +115,7 @@ class Trainer:
         self.images = np.flatnonzero(self.identities >= 0)
         self.given = shown_labels(self.identities, self.method.supervision)
         self.drawn: np.ndarray | None = None
-        self.begun: Begun | None = None
+        self.epoch_state: EpochState | None = None
         self.is_stopping = False
         self.trained = [weight for weight in self.method.network.parameters() if weight.requires_grad]
         self.reduction = Reduction(self.trained, self.workers.size)
@@ -131,9 +131,9 @@ class Trainer:
         Where it is asked to stop it saves the step reached, and returns the metrics of the epochs until then.
         """
         first = self._resume()
-        steps = self.begun.steps if self.begun else 0
-        self.workers.agree("where to go on and in which precision", (first, steps, self.precision))
-        self.workers.follow_first(self.method.state_dict().values())
+        steps = self.epoch_state.steps if self.epoch_state else 0
+        self.workers.check_equal("where to go on and in which precision", (first, steps, self.precision))
+        self.workers.broadcast_from_first(self.method.state_dict().values())
         progress = Progress(self.name, epochs=self.params.epochs, epochs_done=first, visible=self.workers.is_first)
         if first or steps:
             progress.say(f"resumed after {_place(first, steps)} of {self.params.epochs}")
@@ -154,23 +154,23 @@ class Trainer:
     def _epoch(self, epoch: int, progress: Progress) -> dict[str, float] | None:
         """Returns the metrics of an epoch, begun or gone on with; None where it was stopped and saved within."""
         self.method.enter_epoch(epoch)
-        begun, self.begun = self.begun or self._begin(epoch, progress), None
+        state, self.epoch_state = self.epoch_state or self._begin(epoch, progress), None
         labels = self._labels()
         batches = list(self.method.batches(labels, epoch))
         self.method.train()
         images = 0
-        for step, groups in enumerate(self._loaded(batches, labels, epoch, begun.steps), begun.steps):
+        for step, groups in enumerate(self._loaded(batches, labels, epoch, state.steps), state.steps):
             self._set_learning_rate(epoch, step, len(batches))
             for name, value in self._step(epoch, step, groups).items():
-                begun.total[name] = begun.total.get(name, 0.0) + value
-            begun.steps = step + 1
+                state.total[name] = state.total.get(name, 0.0) + value
+            state.steps = step + 1
             images += batches[step].size
             progress.step(epoch, step + 1, len(batches), images)
             if self.is_stopping and step + 1 < len(batches):
-                self._save(epoch, begun)
+                self._save(epoch, state)
                 return None
-        self.workers.follow_first(self.method.buffers())
-        metrics = {name: value / len(batches) for name, value in begun.total.items()}
+        self.workers.broadcast_from_first(self.method.buffers())
+        metrics = {name: value / len(batches) for name, value in state.total.items()}
         if metrics.get("skipped_steps") == 1 and self.scaler.get_scale() < 1:
             raise NonFiniteLossError(
                 f"{self.name}, epoch {epoch + 1}: float16 overflowed in the gradient of every step, so that nothing "
@@ -178,12 +178,12 @@ class Trainer:
             )
         speed = progress.end_epoch(epoch, images, metrics)
         rate = self.optimizer.param_groups[0]["lr"]
-        return {**metrics, **begun.quality, "learning_rate": rate, "images_per_second": speed}
+        return {**metrics, **state.quality, "learning_rate": rate, "images_per_second": speed}
 
-    def _begin(self, epoch: int, progress: Progress) -> Begun:
+    def _begin(self, epoch: int, progress: Progress) -> EpochState:
         """Draws the labels of the epoch."""
         seed_group(self.seed, epoch, step=-1, group=0)
-        return Begun(self._note(self.method.begin_epoch(epoch, self._embed_all, self.given), progress))
+        return EpochState(self._note(self.method.begin_epoch(epoch, self._embed_all, self.given), progress))
 
     def _labels(self) -> np.ndarray:
         """Returns the labels ``[N]`` that were drawn, -1 for images that are not for training."""
@@ -196,8 +196,8 @@ class Trainer:
         before, self.drawn = self.drawn, labels[self.images]
         is_new = before is None or not np.array_equal(before, self.drawn)
         is_infrared = self.loader.is_infrared[self.images].numpy()
-        if is_new and (notice := self.method.notice(self.drawn, is_infrared)):
-            progress.say(notice)
+        if is_new and (line := self.method.describe_labels(self.drawn, is_infrared)):
+            progress.say(line)
         if not self.workers.is_first:
             return {}
         cameras = self.loader.cameras[self.images]
@@ -227,9 +227,9 @@ class Trainer:
         _check_finite(parts, f"{self.name} ({type(self.method).__name__}), epoch {epoch + 1}, step {step + 1}")
         self.scaler.step(self.optimizer)
         self.scaler.update()
-        labels = self.workers.join(torch.cat([batch.labels for batch in groups]))
+        labels = self.workers.all_gather(torch.cat([batch.labels for batch in groups]))
         shared = {
-            name: self.workers.join(torch.cat([output.shared[name] for output in outputs]))
+            name: self.workers.all_gather(torch.cat([output.shared[name] for output in outputs]))
             for name in outputs[0].shared
         }
         self.method.after_step(labels, shared)
@@ -269,7 +269,7 @@ class Trainer:
         mean: Tensor = torch.stack(rows).sum(0) / self.method.groups
         is_asked = self.workers.is_first and self.run_folder is not None and stopping.is_requested(self.run_folder)
         mean = torch.cat([mean, mean.new_full((1,), float(is_asked))])
-        self.workers.sum_(mean)
+        self.workers.all_reduce_sum(mean)
         norm = torch.nn.utils.get_total_norm(gradients(self.trained))
         *values, asked, size = torch.cat([mean, norm.double().view(1)]).tolist()
         self.is_stopping = asked > 0
@@ -296,7 +296,7 @@ class Trainer:
         size = self.params.embedding_batch
         return embed(embedder, self.loader, self.images, batch_size=size, workers=self.workers)
 
-    def _save(self, epochs: int, begun: Begun | None = None) -> None:
+    def _save(self, epochs: int, state: EpochState | None = None) -> None:
         """Saves the state after so many epochs and, if another one has begun, its steps."""
         if self.run_folder is not None and self.workers.is_first:
             trainer = {
@@ -305,11 +305,11 @@ class Trainer:
                 "history": self.history,
                 "labels": torch.from_numpy(self.drawn),
                 "random": torch.get_rng_state(),
-                "begun": asdict(begun) if begun else None,
+                "begun": asdict(state) if state else None,
             }
-            steps = begun.steps if begun else 0
+            steps = state.steps if state else 0
             checkpoint.save_epoch(self.run_folder, epochs, self.method, trainer, self.meta, steps=steps)
-        self.workers.wait()
+        self.workers.barrier()
 
     def _resume(self) -> int:
         """Returns the number of epochs that the newest checkpoint has behind it, after restoring it."""
@@ -326,7 +326,7 @@ class Trainer:
         self.scaler.load_state_dict(trainer["scaler"])
         self.history = trainer["history"]
         self.drawn = trainer["labels"].numpy()
-        self.begun = Begun(**trainer["begun"]) if trainer["begun"] else None
+        self.epoch_state = EpochState(**trainer["begun"]) if trainer["begun"] else None
         torch.set_rng_state(trainer["random"])
         return int(found.meta["epoch"])
 

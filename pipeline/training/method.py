@@ -92,7 +92,7 @@ class Method(nn.Module, ABC):
         """Returns the parts of the network that start weights never fill, which an optimizer may move faster."""
         return []
 
-    def notice(self, labels: np.ndarray, is_infrared: np.ndarray) -> str:
+    def describe_labels(self, labels: np.ndarray, is_infrared: np.ndarray) -> str:
         """Returns a line that users should read before training on an epoch's ``labels``, or nothing.
 
         Both are ``[images]``, of the images to train on alone.

@@ -6,6 +6,8 @@ import sys
 import time
 from typing import TextIO
 
+from pipeline.progress import duration
+
 
 class Progress:
     """Prints a line per epoch, and within long epochs one every few seconds; silent on all workers but the first."""
@@ -50,17 +52,3 @@ class Progress:
         self.printed = time.monotonic()
         left = (self.printed - self.started) * (1 - share) / share
         self.say(f"epoch {epoch + 1}/{self.epochs}  {what}{rest}  {speed:.0f} images/s  {duration(left)} left")
-
-
-def duration(seconds: float) -> str:
-    """Returns a length of time as people write it.
-
-    >>> duration(7.4), duration(83), duration(7260)
-    ('7 s', '1:23 min', '2:01 h')
-    """
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60}:{whole % 60:02d} min"
-    return f"{whole // 3600}:{whole % 3600 // 60:02d} h"

@@ -34,12 +34,12 @@ class Workers:
         """Whether this is the worker that writes."""
         return self.rank == 0
 
-    def sum_(self, tensor: Tensor) -> None:
+    def all_reduce_sum(self, tensor: Tensor) -> None:
         """Replaces the tensor by its sum over the workers."""
         if self.size > 1:
             dist.all_reduce(tensor)
 
-    def follow_first(self, tensors: Iterable[Tensor]) -> None:
+    def broadcast_from_first(self, tensors: Iterable[Tensor]) -> None:
         """Gives every worker the first one's values."""
         if self.size == 1:
             return
@@ -48,7 +48,7 @@ class Workers:
             dist.broadcast(flat, src=0)
             _spread(flat, bucket)
 
-    def join(self, part: Tensor) -> Tensor:
+    def all_gather(self, part: Tensor) -> Tensor:
         """Returns the workers' parts ``[B, ...]``, all of one shape, one after the other in the order of ranks."""
         if self.size == 1:
             return part
@@ -56,7 +56,7 @@ class Workers:
         dist.all_gather(parts, part.contiguous())
         return torch.cat(parts)
 
-    def agree(self, what: str, value: object) -> None:
+    def check_equal(self, what: str, value: object) -> None:
         """Ensures that ``value`` is the same on every worker.
 
         Raises:
@@ -73,7 +73,7 @@ class Workers:
                 "folders on a shared disk"
             )
 
-    def once(self, compute: Callable[[], Value]) -> Value:
+    def run_on_first(self, compute: Callable[[], Value]) -> Value:
         """Returns what ``compute`` returns on the first worker, the only one that runs it.
 
         Raises:
@@ -93,7 +93,7 @@ class Workers:
             raise failure
         return value  # type: ignore[return-value]
 
-    def wait(self) -> None:
+    def barrier(self) -> None:
         """Returns once all workers are here."""
         if self.size > 1:
             dist.barrier()

@@ -119,7 +119,7 @@ class HeldOut:
             gallery_ids=self.persons[gallery],
             query_cameras=self.cameras[query],
             gallery_cameras=self.cameras[gallery],
-            distance="cosine",
+            metric="cosine",
             camera_rule=SAME_CAMERA_REMOVED if knows_cameras else ALL_SEEN,
             own_rows=own_rows,
         ).metrics()

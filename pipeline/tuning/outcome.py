@@ -61,7 +61,7 @@ class Outcome:
         """
         whole = [trial for trial in self.trials if trial.ended(self.plan.epochs) == "finished"]
         if not whole:
-            raise ValueError(f"tune.{self.plan.name}: no trial came to the end:\n{self.table()}")
+            raise ValueError(f"search {self.plan.name}: no trial came to the end:\n{self.table()}")
         return max(whole, key=lambda trial: (trial.score, -trial.number))
 
     @property

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pipeline.config import parse
+from pipeline.config import overlaid, parse
 from pipeline.images.store import ImageStore
 from pipeline.provenance import code_digest, digest
 from pipeline.training.experiment import ExperimentParams, Job, describe
 from pipeline.training.method import Method
+from pipeline.tuning.dotted import nested, value_at
 from pipeline.tuning.held_out import HeldOut, held_out, write_validation_store
-from pipeline.tuning.overlay import nested, overlaid, value_at
 from pipeline.tuning.space import Domain, TuneParams, read_space
 
 CODE = ("pipeline.evaluation", "pipeline.tuning")
@@ -23,7 +23,7 @@ CODE = ("pipeline.evaluation", "pipeline.tuning")
 class Plan:
     """What every trial is made from; plain values and absolute paths, so that it can be sent anywhere.
 
-    ``base`` is the experiment's block with ``start`` and ``fidelity`` laid over it, ``job`` the training of it on the
+    ``base`` is the experiment's block with ``first`` and ``fidelity`` laid over it, ``job`` the training of it on the
     validation store in ``folder``; ``start`` holds the first trial's values by dotted names, those of ``space``.
     """
 
@@ -52,7 +52,7 @@ class Plan:
 
     def job_of(self, values: Mapping[str, Any]) -> Job:
         """Returns the trial's training."""
-        block = overlaid(self.base, nested(values), f"tune.{self.name}.space")
+        block = overlaid(self.base, nested(values), f"studies.searches.{self.name}.space")
         return replace(
             self.job,
             experiment=block,
@@ -64,7 +64,7 @@ class Plan:
     def found(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Returns what is to be laid over the experiment's block to train it by ``values``."""
         changed = {name: value for name, value in values.items() if value != self.start[name]}
-        return _merged(self.params.start, nested(changed))
+        return overlaid(self.params.first, nested(changed), self.name, adds=True)
 
 
 def make_plan(
@@ -77,7 +77,7 @@ def make_plan(
     Raises:
         ValueError: naming the key of the search that does not fit the experiment, before any work is done.
     """
-    where = f"tune.{name}"
+    where = f"studies.searches.{name}"
     space = read_space(params.space, f"{where}.space")
     base = _base(name, params, block)
     start = start_values(space, base, method, params, where)
@@ -106,9 +106,9 @@ def search_folder(
 
 
 def _base(name: str, params: TuneParams, block: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the experiment's block with ``start`` and ``fidelity`` laid over it."""
-    begun = overlaid(block, params.start, f"tune.{name}.start")
-    return overlaid(begun, params.fidelity, f"tune.{name}.fidelity")
+    """Returns the experiment's block with ``first`` and ``fidelity`` laid over it."""
+    begun = overlaid(block, params.first, f"studies.searches.{name}.first")
+    return overlaid(begun, params.fidelity, f"studies.searches.{name}.fidelity")
 
 
 def start_values(
@@ -133,12 +133,3 @@ def start_values(
                 f"{where}.space.{name}: the start, {start[name]!r}, is not among what may be drawn: widen the domain"
             )
     return start
-
-
-def _merged(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns both patches in one; the second one's values stand."""
-    merged = dict(first)
-    for key, value in second.items():
-        is_block = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
-        merged[key] = _merged(merged[key], value) if is_block else value
-    return merged

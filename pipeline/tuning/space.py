@@ -1,4 +1,4 @@
-"""What a search may change, and how it searches: a block ``tune.<search>`` of params.yaml."""
+"""What a search may change, and how it searches: a block ``studies.searches.NAME`` of params.yaml."""
 
 from __future__ import annotations
 
@@ -84,14 +84,14 @@ class ValidationParams(Record):
 class TuneParams(Record):
     """A search for better values of an ``experiment``.
 
-    ``start`` is laid over the experiment's block and gives the first of ``trials``; ``fidelity`` is laid over every
+    ``first`` is laid over the experiment's block and gives the first of ``trials``; ``fidelity`` is laid over every
     trial and stays out of what is found (fewer epochs, say). ``space`` has a domain in the place of each value that is
     searched: ``{kind: uniform, low: 0.1, high: 0.5}``, or ``log_uniform`` or ``integer``, or ``{kind: choice, values:
     []}``. ``sampler`` draws from it, by ``seed``; ``scheduler`` ends trials early that do badly.
     """
 
     experiment: str
-    start: dict[str, Any]
+    first: dict[str, Any]
     fidelity: dict[str, Any]
     space: dict[str, Any]
     sampler: Literal["random", "optuna"]

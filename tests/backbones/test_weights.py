@@ -9,7 +9,7 @@ from torchvision.models import resnet18
 
 from pipeline.backbones import weights
 from pipeline.backbones.resnet import ResNet
-from pipeline.backbones.weights import WeightsError, imagenet, load_backbone, load_network, read_state, start
+from pipeline.backbones.weights import WeightsError, imagenet, load_backbone, load_network, load_start, read_state
 from pipeline.methods.baseline.network import BaselineNetwork
 
 
@@ -30,7 +30,7 @@ class Trap:
 def test_none_leaves_the_network_as_it_is():
     net = network()
     before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
-    start(net, "none")
+    load_start(net, "none")
     assert equal(before, net.state_dict())
 
 
@@ -38,7 +38,7 @@ def test_torchvision_names_load_without_the_classifier(tmp_path):
     source = resnet18()
     torch.save(source.state_dict(), tmp_path / "resnet18.pth")
     net = network(width=1)
-    start(net, str(tmp_path / "resnet18.pth"))
+    load_start(net, str(tmp_path / "resnet18.pth"))
     images = torch.randn(2, 3, 64, 32)
     inside = torch.nn.Sequential(*list(source.eval().children())[:-3])
     own = torch.nn.Sequential(*list(net.eval().backbone.children())[:-1])
@@ -49,7 +49,7 @@ def test_a_network_of_ours_gives_its_backbone(tmp_path):
     source = network(num_classes=7)
     save_file(source.state_dict(), tmp_path / "model.safetensors")
     net = network()
-    start(net, str(tmp_path / "model.safetensors"))
+    load_start(net, str(tmp_path / "model.safetensors"))
     assert equal(net.backbone.state_dict(), source.backbone.state_dict())
 
 
@@ -120,7 +120,7 @@ def test_a_classifier_of_other_identities_is_left_out():
 @pytest.mark.parametrize("net", [network(ibn=True), network()])
 def test_imagenet_weights_of_another_network_are_not_looked_for(net):
     with pytest.raises(WeightsError, match=f"not for {net.architecture}: give the path of a file"):
-        start(net, "imagenet")
+        load_start(net, "imagenet")
 
 
 def test_offline_says_which_file_to_put_where(tmp_path, monkeypatch):
@@ -156,5 +156,5 @@ def test_torchvision_weights_fill_a_backbone_when_their_hash_fits(tmp_path, monk
     monkeypatch.setattr(torch.hub, "download_url_to_file", download)
     monkeypatch.setattr(weights.hashlib, "file_digest", lambda _file, _kind: Hash())
     net = network(width=1)
-    start(net, "imagenet")
+    load_start(net, "imagenet")
     assert torch.equal(net.backbone.layer4[1].conv2.weight, source.layer4[1].conv2.weight)

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.batches.samplers import identity_batches, num_steps, report
+from pipeline.batches.samplers import describe_identities, identity_batches, num_steps
 
 
 def batches(labels: np.ndarray, groups: int, identities: int, images: int, seed: int = 0, epoch: int = 0) -> np.ndarray:
@@ -95,5 +95,5 @@ def test_too_few_identities_is_an_error_before_the_first_batch() -> None:
 
 def test_report_says_how_many_identities_repeat_their_images() -> None:
     labels = np.array([0, 0, 0, 1, 1, 2, -1])
-    assert "2 identities have fewer than 3 images" in report(labels, identities=2, images=3)
-    assert "fewer" not in report(labels, identities=2, images=1)
+    assert "2 identities have fewer than 3 images" in describe_identities(labels, identities=2, images=3)
+    assert "fewer" not in describe_identities(labels, identities=2, images=1)

@@ -4,10 +4,10 @@ import sys
 import kernels
 import numpy as np
 import pytest
-from kernel_works import measuring
-from kernel_works.made_up import retrieval_set
-from kernel_works.references import rank_by_sorting
-from kernel_works.works import works
+from kernel_cases import measuring
+from kernel_cases.cases import cases
+from kernel_cases.references import rank_by_sorting
+from kernel_cases.synthetic_embeddings import retrieval_set
 
 from pipeline.evaluation.ranking import rank_distances
 
@@ -50,7 +50,7 @@ def test_rows_that_are_not_there_are_named_beside_those_that_are(monkeypatch, ca
 
 @pytest.mark.parametrize("work", ["market-distances", "sysu-10-trials", "regdb-10-trials"])
 def test_the_reference_finds_the_numbers_that_it_is_timed_for(work):
-    (row,) = [row for row in works() if row.name == work]
+    (row,) = [row for row in cases() if row.name == work]
     given = {"camera_rule": row.settings["rule"], "with_identities": row.settings["with_identities"]}
     _, labels = retrieval_set(50, 90, 12)
     distances = np.random.default_rng(0).random((50, 90), dtype=np.float32)

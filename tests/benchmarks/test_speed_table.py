@@ -2,24 +2,24 @@ import json
 import sys
 
 import pytest
-from speed_works import table
+from speed_comparison import table
 
 KEYS = {"work", "unit", "ours", "theirs", "ratio", "target", "met", "missing"}
 
 
-def run(monkeypatch, works, *arguments):
+def run(monkeypatch, cases, *arguments):
     monkeypatch.setattr(sys, "argv", ["input.py", *arguments])
-    table.main("", works)
+    table.main("", cases)
 
 
 def test_rows_say_whether_their_target_is_met_and_what_was_missing(monkeypatch, tmp_path, capsys):
-    works = {
+    cases = {
         "rate": lambda given: [table.at_least("rate", "images/s", 12.0, 1.0, least=10)],
         "cost": lambda given: [table.at_most("cost", "s", 3.0, 2.0, most=1.1)],
         "gpu": lambda given: [table.unmeasured("step", "ms", ">= 1.5 times", "a GPU")],
     }
     file = tmp_path / "rows.json"
-    run(monkeypatch, works, "--json", str(file))
+    run(monkeypatch, cases, "--json", str(file))
     tree, printed = json.loads(file.read_text()), capsys.readouterr().out
     assert [row["met"] for row in tree["rows"]] == [True, False, None]
     assert all(set(row) == KEYS for row in tree["rows"])
@@ -29,8 +29,8 @@ def test_rows_say_whether_their_target_is_met_and_what_was_missing(monkeypatch, 
 
 
 def test_only_the_named_works_are_measured(monkeypatch, capsys):
-    works = {"one": lambda given: [table.shown("one", "s", 1.0)], "two": lambda given: pytest.fail("was not asked for")}
-    run(monkeypatch, works, "--only", "one")
+    cases = {"one": lambda given: [table.shown("one", "s", 1.0)], "two": lambda given: pytest.fail("was not asked for")}
+    run(monkeypatch, cases, "--only", "one")
     assert "two" not in capsys.readouterr().out.split("unit")[1]
 
 

@@ -13,7 +13,7 @@ from pipeline.cleanup.leftovers import (
     find_records,
     find_runs,
 )
-from pipeline.locking import alone
+from pipeline.locking import exclusive_lock
 
 OLD, NEW = "0123456789abcdef", "fedcba9876543210"
 
@@ -34,7 +34,7 @@ def runs(tmp_path):
 
 
 def present(kind, name):
-    return f"{name}-{NEW}"
+    return [f"{name}-{NEW}"]
 
 
 def paths(found):
@@ -51,13 +51,13 @@ def test_unfinished_runs_that_go_on_stay_and_others_go(runs):
 
 
 def test_a_training_that_is_going_on_is_not_listed(runs):
-    with alone(runs / f"mdpr-{OLD}", "trained"):
+    with exclusive_lock(runs / f"mdpr-{OLD}", "trained"):
         assert paths(find_runs(runs, present)) == [runs / "tune" / f"mdpr-{OLD}"]
 
 
 def test_a_training_that_goes_on_after_it_was_listed_is_not_removed(runs):
     listed, _ = find_runs(runs, present)
-    with alone(runs / f"mdpr-{OLD}", "trained"):
+    with exclusive_lock(runs / f"mdpr-{OLD}", "trained"):
         assert listed.remove() is None
     assert listed.path.is_dir()
 
@@ -71,13 +71,13 @@ def test_runs_of_which_nothing_can_be_known_stay(runs, capsys):
 
 
 def test_runs_of_experiments_that_are_gone_go(runs):
-    assert len(list(find_runs(runs, lambda kind, name: ""))) == 4
+    assert len(list(find_runs(runs, lambda kind, name: []))) == 4
 
 
 def test_rays_storage_goes_but_not_that_of_a_training_that_is_going_on(tmp_path):
     for name in (f"mdpr-{OLD}", f"agw-{OLD}"):
         fill(tmp_path / "ray" / name)
-    with alone(tmp_path / f"agw-{OLD}", "trained"):
+    with exclusive_lock(tmp_path / f"agw-{OLD}", "trained"):
         assert paths(find_ray_storage(tmp_path)) == [tmp_path / "ray" / f"mdpr-{OLD}"]
 
 
@@ -112,10 +112,10 @@ def test_records_of_what_is_gone_go_and_runs_that_wait_to_be_sent_stay(tmp_path)
         (folder / "train-1.jsonl").touch()
     (waiting / "pipeline.json").write_text("{}")
     (tmp_path / "usage").mkdir()
-    for name in ("train mdpr_seed2", "train gone_seed2", "tables"):
+    for name in ("train mdpr", "train agw@people", "train gone", "tables"):
         (tmp_path / "usage" / f"{name}.json").write_text("{}")
     held = locking.hold(living / "train-1.jsonl")
     try:
-        assert paths(find_records(tmp_path, {"mdpr"})) == [lost, tmp_path / "usage" / "train gone_seed2.json"]
+        assert paths(find_records(tmp_path, {"mdpr", "people"})) == [lost, tmp_path / "usage" / "train gone.json"]
     finally:
-        locking.release(held)
+        held.release()

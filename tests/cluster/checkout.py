@@ -25,7 +25,7 @@ def environment(checkout: Path, **more: str) -> dict[str, str]:
 
 
 def make_checkout(folder: Path) -> Path:
-    """Writes the files that git knows, as they are now, to a folder, and lays the block ``tiny`` over params.yaml.
+    """Writes the files that git knows, as they are now, to a folder, and lays ``.ci/tiny.yaml`` over params.yaml.
 
     The baseline gets two workers there, as MDPR has them.
     """

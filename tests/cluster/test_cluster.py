@@ -33,9 +33,9 @@ def folder():
 def one_machine(folder):
     """A tiny checkout in which this machine has trained and scored two experiments of two workers each."""
     prepared = make_checkout(folder / "prepared")
-    run(prepared, "dvc", "repro", "pretrain")
+    run(prepared, "dvc", "repro", "starts@pretrain")
     alone = Path(shutil.copytree(prepared, folder / "alone", symlinks=True))
-    run(alone, "dvc", "repro", "evaluate_baseline", "evaluate_mdpr")
+    run(alone, "dvc", "repro", "evaluate@baseline", "evaluate@mdpr")
     return SimpleNamespace(prepared=prepared, results=results(alone))
 
 
@@ -48,9 +48,9 @@ def done(folder, one_machine):
         server = tracking_server(machines[0], folder / "mlflow", environment(checkout, MLFLOW_LOGGING_LEVEL="WARNING"))
         tracking, database = stack.enter_context(server)
         cluster = stack.enter_context(ray_cluster(machines, checkout, folder / "ray", tracking))
-        job = cluster.submit_job("dvc repro evaluate_baseline")
+        job = cluster.submit_job("dvc repro evaluate@baseline")
         other = cluster.submit_by_launcher if cluster.launcher else lambda one: cluster.submit_job(f"dvc repro {one}")
-        submitted = other("evaluate_mdpr")
+        submitted = other("evaluate@mdpr")
         seen = cluster.environment | {"MLFLOW_TRACKING_URI": tracking}
         yield SimpleNamespace(
             job=job,
@@ -76,7 +76,7 @@ def ended_runs(machine, seen):
 
 def test_jobs_run_on_the_cluster_to_their_end(done):
     print(done.how)
-    for output, stage in ((done.job, "evaluate_baseline"), (done.submitted, "evaluate_mdpr")):
+    for output, stage in ((done.job, "evaluate@baseline"), (done.submitted, "evaluate@mdpr")):
         assert f"Running stage '{stage}'" in output
     assert "succeeded" in done.job
 

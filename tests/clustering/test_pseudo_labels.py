@@ -1,9 +1,8 @@
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 
-from pipeline.clustering.pseudo_labels import find_clusters, read_labels, write_labels
+from pipeline.clustering.pseudo_labels import find_clusters
 from pipeline.clustering.quality import measure_quality
 
 SETTINGS = {"center_cameras": False, "local_weight": 0.15, "k1": 8, "k2": 3, "eps": 0.5, "min_samples": 4}
@@ -64,27 +63,3 @@ def test_the_only_image_of_a_camera_is_clustered_with_the_rest():
     labels = find_clusters(views(camera=4.0), cameras, **SETTINGS | {"center_cameras": True})
     others = np.arange(96) != 5
     assert measure_quality(labels[others], identities=IDENTITIES[others])["ari"] > 0.9
-
-
-def test_labels_are_read_as_they_were_written(tmp_path):
-    rows, labels = np.array([2, 3, 5, 8]), np.array([1, -1, 0, 1])
-    write_labels(tmp_path / "deep" / "labels.parquet", rows, labels)
-    assert np.array_equal(read_labels(tmp_path / "deep" / "labels.parquet", rows), labels)
-    table = pd.read_parquet(tmp_path / "deep" / "labels.parquet")
-    assert table.to_dict("list") == {"row": [2, 3, 5, 8], "label": [1, -1, 0, 1], "size": [2, 0, 1, 2]}
-
-
-def test_a_table_of_noise_alone_can_be_written(tmp_path):
-    write_labels(tmp_path / "labels.parquet", np.arange(3), np.full(3, -1))
-    assert pd.read_parquet(tmp_path / "labels.parquet")["size"].tolist() == [0, 0, 0]
-
-
-def test_labels_of_other_images_are_refused(tmp_path):
-    write_labels(tmp_path / "labels.parquet", np.arange(4), np.zeros(4, dtype=int))
-    with pytest.raises(
-        ValueError, match="labels 4 images, and not the 3 that are trained on: cluster the same data set"
-    ):
-        read_labels(tmp_path / "labels.parquet", np.arange(3))
-    pd.DataFrame({"row": [1]}).to_parquet(tmp_path / "other.parquet")
-    with pytest.raises(ValueError, match="expected the columns row, label, size, got row"):
-        read_labels(tmp_path / "other.parquet", np.arange(1))

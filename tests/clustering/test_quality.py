@@ -108,9 +108,9 @@ def test_a_cluster_that_splits_keeps_its_larger_half():
 
 
 def test_columns_of_different_lengths_are_an_error():
-    with pytest.raises(ValueError, match=r"identities: expected a value for each of the 3 images, got \[2\]"):
+    with pytest.raises(ValueError, match=r"identities: expected .*\[3\].* got int64 \[2\]"):
         measure_quality([0, 1, 1], identities=[1, 2])
-    with pytest.raises(ValueError, match=r"labels: .* got \[0\]"):
+    with pytest.raises(ValueError, match=r"labels: .* got float64 \[0\]"):
         measure_quality([])
     with pytest.raises(ValueError, match="before"):
         measure_churn([0, 1], before=[[0, 1]])

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from pipeline.datasets.market1501 import list_images
 from pipeline.datasets.packing import Packing
+from pipeline.datasets.readers.market1501 import list_images
 from pipeline.datasets.validation.examination import examine, tabulate
 from pipeline.datasets.validation.report import Report
 
@@ -58,7 +58,7 @@ def pack_market(source: Path, folder: Path, *, height: int = 24, width: int = 10
     """Packs a data set in the layout of Market-1501, as the stage does; raises a DataError for a broken one."""
     listing = list_images(source, distractors=False)
     with Packing(folder, rows=len(listing.entries), height=height, width=width) as packing:
-        table, report = examine(listing, name="small", is_whole=False, keeper=packing, workers=workers)
+        table, report = examine(listing, name="small", is_whole=False, cache=packing, workers=workers)
         report.refuse_errors(source)
         packing.finish(table, {"name": "small"}, {})
     return report

@@ -95,7 +95,7 @@ def test_an_unpacking_that_was_stopped_leaves_nothing_and_is_begun_anew(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(archives, "_copy", stop)
+        patch.setattr(archives, "_extract", stop)
         with pytest.raises(KeyboardInterrupt):
             unpacked(archive)
     assert [path.name for path in tmp_path.iterdir()] == [archive.name]

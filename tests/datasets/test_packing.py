@@ -45,14 +45,14 @@ def content(folder: Path) -> dict[str, bytes]:
 
 def stop_after(monkeypatch: pytest.MonkeyPatch, kept: int) -> None:
     """Makes packing stop when it has kept some images."""
-    keep = Packing.keep
+    store = Packing.store
 
     def kill(self: Packing, row: int, *image: object) -> None:
         if len(self._rows) == kept:
             raise StoppedError
-        keep(self, row, *image)
+        store(self, row, *image)
 
-    monkeypatch.setattr(Packing, "keep", kill)
+    monkeypatch.setattr(Packing, "store", kill)
 
 
 def test_every_image_equals_pillows_bicubic_result(market: Path, tmp_path: Path, pack: Pack) -> None:
@@ -102,14 +102,14 @@ def test_what_was_killed_goes_on_and_ends_in_the_same_bytes(
     market: Path, tmp_path: Path, pack: Pack, decoded: list[str], workers: int
 ) -> None:
     def be_killed() -> None:
-        keep, done = Packing.keep, itertools.count()
+        store, done = Packing.store, itertools.count()
 
         def kill(self: Packing, row: int, *image: Any) -> None:
-            keep(self, row, *image)
+            store(self, row, *image)
             if next(done) == 4:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-        Packing.keep = kill  # type: ignore[method-assign]
+        Packing.store = kill  # type: ignore[method-assign]
         pack(market, tmp_path / "store", workers=workers)
 
     child = get_context("fork").Process(target=be_killed)

@@ -180,15 +180,15 @@ def sysu_draws(folder: Path, trials: int = 2) -> None:
 
 
 REGDB_TRAIN = {1: {285: 0, 117: 1}, 2: {12: 0, 117: 1}}
-"""For each trial the identities that train, with their labels; the others are tested."""
+"""For each split the identities that train, with their labels; the others are tested."""
 REGDB_PEOPLE = (12, 117, 285)
 
 
 def regdb(root: Path) -> Path:
     folder = root / "RegDB"
-    for trial, train in REGDB_TRAIN.items():
+    for split, train in REGDB_TRAIN.items():
         test = {person: label for label, person in enumerate(set(REGDB_PEOPLE) - set(train))}
-        for split, labels in (("train", train), ("test", test)):
+        for part, labels in (("train", train), ("test", test)):
             for kind, letter in (("visible", "v"), ("thermal", "t")):
                 lines = []
                 for person, label in labels.items():
@@ -196,7 +196,7 @@ def regdb(root: Path) -> Path:
                         path = f"{kind.capitalize()}/{person}/male_back_{letter}_{shot:05d}_{person}.bmp"
                         image(folder / path)
                         lines.append(f"{path} {label}")
-                text(folder / "idx" / f"{split}_{kind}_{trial}.txt", *lines)
+                text(folder / "idx" / f"{part}_{kind}_{split}.txt", *lines)
     return folder
 
 

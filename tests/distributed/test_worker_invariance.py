@@ -12,15 +12,9 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as spawn
 
-from pipeline.backbones.resnet import BackboneParams
-from pipeline.batches.samplers import BatchParams
-from pipeline.clustering.pseudo_labels import ClusteringParams
-from pipeline.methods.baseline.method import Baseline, BaselineParams
-from pipeline.methods.mdpr.method import MDPR, MDPRParams
-from pipeline.methods.mskd.method import MSKD, FirstPassParams, MSKDParams, StudentParams
-from pipeline.methods.smmd.method import SMMD, MutualParams, PrototypeParams, SelfMimicParams, SMMDParams
 from pipeline.training.workers import Workers
-from tests.training.toy import IS_INFRARED, Toy, make_trainer
+from tests.methods.examples import each_example, examples
+from tests.training.toy import Toy, make_trainer
 
 pytestmark = pytest.mark.ddp
 
@@ -28,56 +22,8 @@ EPOCHS = 51  # of at least one step each
 TOLERANCE = 1e-6
 
 
-BACKBONE = BackboneParams(depth=18, width=0.125, ibn=False, last_stride=1, stem_pool="padded")
-BATCH = BatchParams(groups=4, identities=2, images=4)
-
-
 def toy():
     return Toy(num_classes=6, groups=4, seed=3)
-
-
-def baseline():
-    params = BaselineParams(backbone=BACKBONE, pooling="gem", smoothing=0.1, triplet_margin=0.3, batch=BATCH)
-    return Baseline(params, num_classes=6, height=32, width=16, seed=3)
-
-
-def mdpr():
-    params = MDPRParams(
-        backbone=BACKBONE, embedding_dim=8, hard_global=True, part_num=2, soft=True, attn_num=2, attn_guided=True,
-        bap_heads=True, fusion=True, diversity=True, foreground_weight=1e-3, distillation="predictor_cosine",
-        scale=64.0, margin=0.35, smoothing=0.1, triplet_margin=0.05, batch=BATCH,
-        features=["hard_global", "hard_parts", "attn4", "attn3", "fusion"],
-    )  # fmt: skip
-    return MDPR(params, num_classes=6, height=32, width=16, seed=3)
-
-
-def smmd():
-    params = SMMDParams(
-        backbone=BACKBONE, pooling="gem", non_local=(0, 1, 1, 0), smoothing=0.1, triplet_margin=None, temperature=4.0,
-        prototypes=PrototypeParams(source="average", momentum=0.9, temperature=0.1),
-        self_mimic=SelfMimicParams(form="posterior", weight=1.0, first_epoch=5, contrast=0.5, classify=1.0),
-        mutual=MutualParams(level="person", direction="both", weight=1.0, first_epoch=10),
-        batch=BatchParams(groups=4, identities=2, images=2),
-    )  # fmt: skip
-    method = SMMD(params, num_classes=6, height=32, width=16, seed=3)
-    method.begin_training(np.ones(48), IS_INFRARED, {})
-    return method
-
-
-def student():
-    """MSKD with all its switches on; its teacher is another network."""
-    params = MSKDParams(
-        backbone=BACKBONE, stripes=2, features="global", temperature=0.5, momentum=0.1, local_weight=0.2, iterations=1,
-        other_cameras_first=True,
-        clustering=ClusteringParams(center_cameras=True, local_weight=0.15, k1=6, k2=2, eps=0.7, min_samples=2),
-        first_pass=FirstPassParams(clusters=None, iterations=2, momentum=1.0),
-        student=StudentParams(teacher="", mimicry_weight=1.0, mimicked="all", teacher_statistics="batch"),
-        batch=BATCH,
-    )  # fmt: skip
-    method = MSKD(params, num_classes=1, height=32, width=16, seed=3)
-    method.teacher.load_state_dict(MSKD(params, num_classes=1, height=32, width=16, seed=4).network.state_dict())
-    method.begin_training(np.arange(48) % 3, np.zeros(48, dtype=bool), {})
-    return method
 
 
 class BatchNormOverAllGroups(Toy):
@@ -110,6 +56,14 @@ def sampler_of_the_rank():
     return SamplerOfTheRank(num_classes=6, groups=4, seed=3)
 
 
+BUILDERS = {
+    "toy": toy,
+    "batch_norm_over_all_groups": batch_norm_over_all_groups,
+    "sampler_of_the_rank": sampler_of_the_rank,
+    **{name: example.build for name, example in examples().items()},
+}
+
+
 def train_as(rank, size, folder, make_method, precision="float64"):
     """Trains as one of several workers; the first writes losses and state to ``folder``."""
     torch.set_num_threads(1)
@@ -129,9 +83,9 @@ def train(tmp_path_factory):
     """Trains a method with a number of workers, once."""
 
     @cache
-    def run(method, size):
-        folder = tmp_path_factory.mktemp(f"{method.__name__}-{size}")
-        spawn.spawn(train_as, (size, folder, method), nprocs=size)
+    def run(name, size):
+        folder = tmp_path_factory.mktemp(f"{name}-{size}")
+        spawn.spawn(train_as, (size, folder, BUILDERS[name]), nprocs=size)
         return torch.load(folder / "run")
 
     return run
@@ -152,11 +106,16 @@ def differences(ours, theirs):
 
 
 @pytest.mark.parametrize("size", [2, 4])
-@pytest.mark.parametrize("method", [toy, baseline, mdpr, smmd, student])
-def test_workers_change_neither_losses_nor_weights(train, method, size):
-    assert difference(train(method, size), train(method, 1)) < TOLERANCE
+@each_example(variants=False)
+def test_workers_change_neither_losses_nor_weights(train, name, size):
+    assert difference(train(name, size), train(name, 1)) < TOLERANCE
 
 
-@pytest.mark.parametrize("mutant", [batch_norm_over_all_groups, sampler_of_the_rank])
+@pytest.mark.parametrize("size", [2, 4])
+def test_workers_change_nothing_where_random_numbers_are_drawn_in_the_network(train, size):
+    assert difference(train("toy", size), train("toy", 1)) < TOLERANCE
+
+
+@pytest.mark.parametrize("mutant", ["batch_norm_over_all_groups", "sampler_of_the_rank"])
 def test_mutants_fail_the_same_comparison(train, mutant):
     assert difference(train(mutant, 2), train(mutant, 1)) > 1000 * TOLERANCE

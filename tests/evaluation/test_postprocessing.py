@@ -26,10 +26,7 @@ def test_scale_moves_no_direction_however_extreme():
 def test_zero_rows_are_named_with_their_side():
     given = np.ones((5000, 3))
     given[[7, 4500]] = 0
-    with pytest.raises(ValueError, match=r"query rows \[7\]"):
-        unit_rows(given, "query")
-    given[7] = 1
-    with pytest.raises(ValueError, match=r"query rows \[4500\]"):
+    with pytest.raises(ValueError, match=r"query: 2 rows are all zeros.*\[7, 4500\]"):
         unit_rows(given, "query")
 
 
@@ -65,8 +62,8 @@ def test_the_first_components_are_those_of_the_largest_variance():
         (np.repeat(np.eye(3, 4), 20, axis=0), 4, "vary in 2 directions only, got 4"),
         (np.ones((50, 4)), 2, "all the same"),
         (np.tile(np.float32([0.1, 0.2, 0.3, 0.7]), (50, 1)), 1, "all the same"),
-        (np.ones((50, 5)), 2, "fitted on 5 numbers can't take 4"),
-        (np.full((50, 4), np.nan), 2, "50 fitted feature rows"),
+        (np.ones((50, 5)), 2, "fitted_on: expected 4 columns, as features has, got 5"),
+        (np.full((50, 4), np.nan), 2, "fitted_on: 50 rows hold NaN"),
     ],
 )
 def test_what_cannot_be_whitened_is_an_error_that_says_why(fitted_on, components, message):

@@ -96,7 +96,7 @@ def test_identities_are_counted_once_and_hidden_cameras_not_at_all(seed, as_embe
     given_rule = {"camera_rule": rule, "with_identities": True}
     if as_embeddings:
         both = (side.astype(np.float32) for side in sides)
-        ranking = rank_embeddings(*both, **labels, **given_rule, distance="euclidean", block_size=3)
+        ranking = rank_embeddings(*both, **labels, **given_rule, metric="euclidean", block_size=3)
     else:
         ranking = rank_distances(distances, **labels, **given_rule)
     assert_equals(ranking, oracle(distances, *labels.values(), is_hidden))
@@ -182,6 +182,19 @@ def test_official_galleries_are_the_first_of_the_makers_permutations(shots):
         assert set(table["path"].iloc[trial.gallery]) == set(drawn) & set(indoor)
 
 
+@pytest.mark.parametrize("draws", ["seeded", "official"])
+def test_a_dict_of_lists_is_a_table_too(draws):
+    rng = np.random.default_rng(5)
+    table = sysu_table(rng)
+    makers = official_draws(table, 2, rng)
+    search = sysu_mm01("all-search", shots=1, draws=draws, trials=2)
+    expected = trials_of(search, table, makers)
+    for one, other in zip(trials_of(search, table.to_dict("list"), makers.to_dict("list")), expected, strict=True):
+        np.testing.assert_array_equal(one.query, other.query)
+        np.testing.assert_array_equal(one.gallery, other.gallery)
+        np.testing.assert_array_equal(one.labels.num_matches, other.labels.num_matches)
+
+
 def test_missing_official_galleries_are_an_error():
     rng = np.random.default_rng(3)
     table = sysu_table(rng)
@@ -208,7 +221,7 @@ def test_llcm_ranks_all_queries_in_drawn_galleries_of_the_other_modality(search)
     table = llcm_table(rng)
     features = rng.integers(-3, 4, (len(table), 4)).astype(np.float32)
     persons, cameras, modalities = (table[name].to_numpy() for name in ("person_id", "camera_id", "modality"))
-    rankings = rank_trials(features, table, search, distance="euclidean", average_precision="standard")
+    rankings = rank_trials(features, table, search, metric="euclidean", average_precision="standard")
     looking, other = ("visible", "infrared") if search.name == "V->I" else ("infrared", "visible")
     for seed, ranking in enumerate(rankings):
         generator = random.Random(seed)

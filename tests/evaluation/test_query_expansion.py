@@ -92,9 +92,9 @@ def test_tensors_are_taken_like_arrays():
         ({"neighbors": 5}, "expected 1 to 4, the size of the gallery, got 5"),
         ({"alpha": -1.0}, "alpha: expected 0"),
         ({"alpha": np.nan}, "alpha: expected 0"),
-        ({"query": np.zeros((1, 2))}, r"query rows \[0\] are all zeros"),
-        ({"gallery": np.full((4, 2), np.nan)}, "4 gallery rows"),
-        ({"gallery": -np.ones((4, 2))}, r"expanded query rows \[0\] are all zeros"),
+        ({"query": np.zeros((1, 2))}, r"query: 1 rows are all zeros.*\[0\]"),
+        ({"gallery": np.full((4, 2), np.nan)}, "gallery: 4 rows hold NaN"),
+        ({"gallery": -np.ones((4, 2))}, r"query after expansion: 1 rows are all zeros.*\[0\]"),
     ],
 )
 def test_what_cannot_be_expanded_is_an_error_that_says_why(change, message):

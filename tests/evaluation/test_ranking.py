@@ -112,7 +112,7 @@ def test_distances_give_what_the_public_codes_give(golden):
 def test_embeddings_give_what_the_public_codes_give(golden):
     arrays, kept, labels = golden
     query, gallery = arrays["query_features"], arrays["gallery_features"][kept]
-    assert_golden(rank_embeddings(query, gallery, distance="euclidean", **labels), arrays)
+    assert_golden(rank_embeddings(query, gallery, metric="euclidean", **labels), arrays)
 
 
 @settings(max_examples=150, deadline=None)
@@ -128,36 +128,36 @@ def test_distances_are_ranked_as_sorting_would(case):
 def test_euclidean_ties_are_exact_and_pessimistic(case):
     assume(has_a_match(case))
     distances = np.square(case["query"][:, None] - case["gallery"]).sum(axis=2)
-    ranking = rank_embeddings(**case, distance="euclidean")
+    ranking = rank_embeddings(**case, metric="euclidean")
     assert_equals_oracle(ranking, oracle(distances, **labels_of(case)))
 
 
-@pytest.mark.parametrize("distance", ["cosine", "euclidean"])
-def test_random_embeddings_are_ranked_as_sorting_would(distance):
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+def test_random_embeddings_are_ranked_as_sorting_would(metric):
     case = random_case(np.random.default_rng(0))
     query, gallery = case["query"].astype(np.float64), case["gallery"].astype(np.float64)
-    if distance == "cosine":
+    if metric == "cosine":
         query, gallery = (side / np.linalg.norm(side, axis=1, keepdims=True) for side in (query, gallery))
     distances = np.square(query[:, None] - gallery).sum(axis=2)
-    assert_equals_oracle(rank_embeddings(**case, distance=distance), oracle(distances, **labels_of(case)))
+    assert_equals_oracle(rank_embeddings(**case, metric=metric), oracle(distances, **labels_of(case)))
 
 
-@pytest.mark.parametrize("distance", ["cosine", "euclidean"])
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
 @pytest.mark.parametrize("copies", ["exact", "nearly"])
-def test_neither_gallery_order_nor_block_size_nor_threads_move_a_bit(distance, copies):
+def test_neither_gallery_order_nor_block_size_nor_threads_move_a_bit(metric, copies):
     rng = np.random.default_rng(1)
     case = random_case(rng)
     case["gallery"] = case["gallery"][rng.integers(0, 8, 300)]
     if copies == "nearly":
         case["gallery"] *= 1 + rng.integers(-2, 3, (300, 200)).astype(np.float32) * np.float32(2**-23)
-    expected = rank_embeddings(**case, distance=distance)
+    expected = rank_embeddings(**case, metric=metric)
     threads = torch.get_num_threads()
     for block_size in (13, 60, 1000):
         order = rng.permutation(300)
         moved = case | {name: case[name][order] for name in ("gallery", "gallery_ids", "gallery_cameras")}
         torch.set_num_threads(1 + block_size % 2)
         try:
-            assert_same(rank_embeddings(**moved, distance=distance, block_size=block_size), expected)
+            assert_same(rank_embeddings(**moved, metric=metric, block_size=block_size), expected)
         finally:
             torch.set_num_threads(threads)
 
@@ -166,7 +166,7 @@ def test_differences_below_float32_products_are_seen():
     query = np.ones((1, 300), dtype=np.float32)
     gallery = np.ones((2, 300), dtype=np.float32)
     gallery[1, 7] = np.nextafter(np.float32(1), np.float32(2))
-    labels = {"query_ids": [1], "query_cameras": [1], "gallery_cameras": [2, 2], "distance": "euclidean"}
+    labels = {"query_ids": [1], "query_cameras": [1], "gallery_cameras": [2, 2], "metric": "euclidean"}
     assert rank_embeddings(query, gallery, gallery_ids=[1, 0], **labels).first_match[0] == 1
     assert rank_embeddings(query, gallery, gallery_ids=[0, 1], **labels).first_match[0] == 2
 
@@ -174,7 +174,7 @@ def test_differences_below_float32_products_are_seen():
 def test_collapsed_embeddings_put_every_match_last():
     case = random_case(np.random.default_rng(2))
     case["query"][:], case["gallery"][:] = 1.0, 1.0
-    ranking = rank_embeddings(**case, distance="cosine")
+    ranking = rank_embeddings(**case, metric="cosine")
     assert_equals_oracle(ranking, oracle(np.zeros((40, 300)), **labels_of(case)))
     assert ranking.metrics()["rank20"] == 0.0
 
@@ -182,33 +182,31 @@ def test_collapsed_embeddings_put_every_match_last():
 def test_rows_of_zeros_have_no_cosine_and_are_named():
     case = random_case(np.random.default_rng(2))
     case["gallery"][[3, 8]] = 0
-    with pytest.raises(ValueError, match=r"2 gallery rows are all zeros.*\[3, 8\]"):
-        rank_embeddings(**case, distance="cosine")
-    assert rank_embeddings(**case, distance="euclidean").is_valid.any()
+    with pytest.raises(ValueError, match=r"gallery: 2 rows are all zeros.*\[3, 8\]"):
+        rank_embeddings(**case, metric="cosine")
+    assert rank_embeddings(**case, metric="euclidean").is_valid.any()
 
 
 def test_scale_of_euclidean_embeddings_does_not_matter():
     case = random_case(np.random.default_rng(3))
-    expected = rank_embeddings(**case, distance="euclidean")
+    expected = rank_embeddings(**case, metric="euclidean")
     for scale in (np.float32(2**50), np.float32(2**-50)):
         scaled = case | {"query": case["query"] * scale, "gallery": case["gallery"] * scale}
-        assert_same(rank_embeddings(**scaled, distance="euclidean"), expected)
+        assert_same(rank_embeddings(**scaled, metric="euclidean"), expected)
 
 
 @pytest.mark.parametrize("kind", [torch.float32, torch.float64])
 def test_tensors_are_taken_like_arrays(kind):
     case = random_case(np.random.default_rng(4))
     tensors = {name: torch.from_numpy(case[name]).to(kind).requires_grad_() for name in ("query", "gallery")}
-    assert_same(rank_embeddings(**case | tensors, distance="cosine"), rank_embeddings(**case, distance="cosine"))
+    assert_same(rank_embeddings(**case | tensors, metric="cosine"), rank_embeddings(**case, metric="cosine"))
 
 
 def test_half_precision_embeddings_are_compared_in_float32():
     case = random_case(np.random.default_rng(5))
     tensors = {name: torch.from_numpy(case[name]).bfloat16() for name in ("query", "gallery")}
     arrays = {name: tensor.float().numpy() for name, tensor in tensors.items()}
-    assert_same(
-        rank_embeddings(**case | tensors, distance="cosine"), rank_embeddings(**case | arrays, distance="cosine")
-    )
+    assert_same(rank_embeddings(**case | tensors, metric="cosine"), rank_embeddings(**case | arrays, metric="cosine"))
 
 
 def test_same_camera_is_removed_and_distractors_stay():
@@ -245,7 +243,7 @@ def test_one_image_of_one_identity_is_found():
         gallery_ids=[1],
         query_cameras=[1],
         gallery_cameras=[2],
-        distance="cosine",
+        metric="cosine",
     ).metrics()
     assert metrics == {
         **dict.fromkeys(("rank1", "rank5", "rank10", "rank20", "mAP", "mINP"), 1.0),
@@ -258,15 +256,15 @@ def test_one_image_of_one_identity_is_found():
 def test_non_finite_embeddings_name_their_rows(side, value):
     case = random_case(np.random.default_rng(6))
     case[side][[11, 23], 3] = value
-    with pytest.raises(ValueError, match=rf"2 {side} rows hold NaN or infinity.*\[11, 23\]"):
-        rank_embeddings(**case, distance="cosine")
+    with pytest.raises(ValueError, match=rf"{side}: 2 rows hold NaN or infinity.*\[11, 23\]"):
+        rank_embeddings(**case, metric="cosine")
 
 
 def test_non_finite_distances_name_their_rows():
     case = random_case(np.random.default_rng(7))
     distances = np.zeros((40, 300))
     distances[5, 100] = np.nan
-    with pytest.raises(ValueError, match=r"1 distance rows, the first are \[5\]"):
+    with pytest.raises(ValueError, match=r"distances: 1 rows hold NaN or infinity.*\[5\]"):
         rank_distances(distances, **labels_of(case))
 
 
@@ -277,16 +275,19 @@ def test_non_finite_distances_name_their_rows():
         ({"gallery_ids": np.full(300, -1)}, "junk"),
         ({"query_ids": np.zeros(40, dtype=int)}, "distractors"),
         ({"gallery_ids": np.zeros(300, dtype=int)}, "none of the 40 queries"),
-        ({"gallery_ids": np.ones(299)}, r"\[299\] and \[300\]"),
-        ({"gallery": np.ones((300, 3))}, "200 numbers and gallery rows 3"),
-        ({"query": np.ones((39, 200))}, r"\[40, columns\].*\[39, 200\]"),
-        ({"gallery": np.ones((0, 200)), "gallery_ids": [], "gallery_cameras": []}, "no gallery images"),
-        ({"query": np.ones((0, 200)), "query_ids": [], "query_cameras": []}, "no query images"),
-        ({"distance": "manhattan"}, "cosine or euclidean, got 'manhattan'"),
+        ({"gallery_ids": np.ones(299)}, r"gallery_cameras: expected .*\[299\].*got .*\[300\]"),
+        ({"gallery": np.ones((300, 3))}, "gallery: expected 200 columns, as query has, got 3"),
+        ({"query": np.ones((39, 200))}, "query: expected 40 rows, as there are 40 query_ids, got 39"),
+        (
+            {"gallery": np.ones((0, 200)), "gallery_ids": [], "gallery_cameras": []},
+            r"gallery_ids: .*got .*\[0\]",
+        ),
+        ({"query": np.ones((0, 200)), "query_ids": [], "query_cameras": []}, r"query_ids: expected .*got .*\[0\]"),
+        ({"metric": "manhattan"}, "metric: expected one of cosine, euclidean, got 'manhattan'"),
     ],
 )
 def test_what_cannot_be_ranked_is_an_error_that_says_why(change, message):
-    case = random_case(np.random.default_rng(8)) | {"distance": "cosine"}
+    case = random_case(np.random.default_rng(8)) | {"metric": "cosine"}
     with pytest.raises(ValueError, match=message):
         rank_embeddings(**case | change)
 
@@ -298,7 +299,7 @@ def test_counting_in_torch_gives_what_the_compiled_loops_give(monkeypatch, with_
     case = random_case(rng) | {"camera_rule": CameraRule("", removes_same_camera=True, unseen=((1, 2), (3, 4), (3, 1)))}
     if copies:
         case["gallery"] = case["gallery"][rng.integers(0, 8, 300)]
-    given = {"distance": "cosine", "with_identities": with_identities, "block_size": 64}
+    given = {"metric": "cosine", "with_identities": with_identities, "block_size": 64}
     expected = rank_embeddings(**case, **given)
 
     def remove(tile, columns, labels, queries, same):
@@ -310,10 +311,10 @@ def test_counting_in_torch_gives_what_the_compiled_loops_give(monkeypatch, with_
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize("distance", ["cosine", "euclidean"])
-def test_a_gpu_gives_the_same_bits(distance):
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+def test_a_gpu_gives_the_same_bits(metric):
     case = random_case(np.random.default_rng(10))
-    given = {"distance": distance, "with_identities": True, "block_size": 128}
+    given = {"metric": metric, "with_identities": True, "block_size": 128}
     assert_same(rank_embeddings(**case, **given, device="cuda"), rank_embeddings(**case, **given))
 
 
@@ -348,7 +349,7 @@ def test_own_images_are_not_seen():
     case = random_case(np.random.default_rng(11), num_query=300)
     case |= {name.replace("query", "gallery"): case[name] for name in ("query", "query_ids")}
     case |= {"query_cameras": np.zeros(300), "gallery_cameras": np.zeros(300)}
-    ranking = rank_embeddings(**case, distance="euclidean", own_rows=np.arange(300), camera_rule=ALL_SEEN)
+    ranking = rank_embeddings(**case, metric="euclidean", own_rows=np.arange(300), camera_rule=ALL_SEEN)
     distances = np.square(case["query"][:, None].astype(np.float64) - case["gallery"]).sum(axis=2)
     np.fill_diagonal(distances, np.nan)
     rest = [np.flatnonzero(np.arange(300) != row) for row in range(300)]
@@ -361,13 +362,13 @@ def test_own_images_are_not_seen():
 
 def test_queries_of_large_identities_are_taken_fewer_at_a_time(monkeypatch):
     case = random_case(np.random.default_rng(12))
-    expected = rank_embeddings(**case, distance="cosine")
+    expected = rank_embeddings(**case, metric="cosine")
     monkeypatch.setattr(labels_module, "NUMBERS_AT_ONCE", 30)
     labels = Labels(*labels_of(case).values(), SAME_CAMERA_REMOVED)
     blocks = list(labels.blocks(2048))
     assert [block.start for block in blocks[1:]] == [block.stop for block in blocks[:-1]]
     assert (len(blocks) > 10, blocks[0].start, blocks[-1].stop) == (True, 0, 40)
-    assert_same(rank_embeddings(**case, distance="cosine"), expected)
+    assert_same(rank_embeddings(**case, metric="cosine"), expected)
     distances = np.random.default_rng(0).random((40, 300))
     assert_equals_oracle(rank_distances(distances, **labels_of(case)), oracle(distances, **labels_of(case)))
 
@@ -375,4 +376,4 @@ def test_queries_of_large_identities_are_taken_fewer_at_a_time(monkeypatch):
 def test_unknown_average_precisions_are_an_error():
     case = random_case(np.random.default_rng(13))
     with pytest.raises(ValueError, match="standard or trapezoid, got 'exact'"):
-        rank_embeddings(**case, distance="cosine", average_precision="exact")
+        rank_embeddings(**case, metric="cosine", average_precision="exact")

@@ -5,8 +5,8 @@ from dataclasses import FrozenInstanceError, fields, replace
 
 import pytest
 
+from pipeline.evaluation.metrics import NAMES
 from pipeline.evaluation.stamp import (
-    METRICS,
     Protocol,
     Recipe,
     Reranking,
@@ -35,7 +35,7 @@ RESULT = Result(
     method="mdpr",
     seed=1,
     trials=1,
-    metrics={**dict.fromkeys(METRICS, 0.5), "num_queries": 3},
+    metrics={**dict.fromkeys(NAMES, 0.5), "num_queries": 3},
     protocol=PROTOCOL,
     recipe=RECIPE,
 )
@@ -107,7 +107,7 @@ def test_the_label_says_the_protocol_in_the_words_of_the_field(change, label):
 def test_a_file_without_stamp_or_with_other_keys_is_an_error_that_names_them(tmp_path):
     path = tmp_path / "metrics.json"
     path.write_text(json.dumps({"mAP": 0.5}))
-    with pytest.raises(ValueError, match=r"metrics.json: not a stamped result, it lacks rank1, .*stamp"):
+    with pytest.raises(ValueError, match=r"metrics.json: not a stamped result, it lacks .*rank1, .*stamp"):
         read_result(path)
     write_result(path, RESULT)
     tree = json.loads(path.read_text())
@@ -118,9 +118,19 @@ def test_a_file_without_stamp_or_with_other_keys_is_an_error_that_names_them(tmp
         read_result(path)
 
 
+def test_a_file_from_before_a_metric_was_added_is_refused_and_says_to_evaluate_again(tmp_path):
+    path = tmp_path / "metrics.json"
+    write_result(path, RESULT)
+    tree = json.loads(path.read_text())
+    del tree[NAMES[-1]]
+    path.write_text(json.dumps(tree))
+    with pytest.raises(ValueError, match=f"it lacks {NAMES[-1]}: run its evaluate stage again"):
+        read_result(path)
+
+
 def test_a_result_without_a_metric_is_not_written(tmp_path):
-    with pytest.raises(ValueError, match="missing: mINP"):
-        write_result(tmp_path / "metrics.json", replace(RESULT, metrics=dict.fromkeys(METRICS[:-1], 0.5)))
+    with pytest.raises(ValueError, match=f"missing: {NAMES[-1]}"):
+        write_result(tmp_path / "metrics.json", replace(RESULT, metrics=dict.fromkeys(NAMES[:-1], 0.5)))
 
 
 @pytest.mark.parametrize("value", [56.7, -0.1, float("nan")])

@@ -8,7 +8,7 @@ from pipeline.evaluation.protocols import MARKET, Search, Side, sysu_mm01
 from pipeline.evaluation.ranking import rank_embeddings
 from pipeline.evaluation.trials import mean_metrics, rank_trials
 
-RANKED = {"distance": "cosine", "average_precision": "standard"}
+RANKED = {"metric": "cosine", "average_precision": "standard"}
 SEARCH = sysu_mm01("all-search", shots=1, draws="seeded", trials=4)
 
 
@@ -48,12 +48,12 @@ def test_metrics_of_trials_are_their_mean_with_the_spread_beside_it():
     assert set(mean_metrics(rankings[:1])) == set(rankings[0].metrics())
 
 
-@pytest.mark.parametrize("distance", ["cosine", "euclidean"])
-def test_shared_products_change_nothing(monkeypatch, distance):
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+def test_shared_products_change_nothing(monkeypatch, metric):
     rng = np.random.default_rng(7)
     table = visible_and_infrared()
     features = rng.integers(-2, 3, (len(table), 3)).astype(np.float32) + np.float32(0.1)
-    given = RANKED | {"distance": distance}
+    given = RANKED | {"metric": metric}
     shared = rank_trials(features, table, SEARCH, **given, block_size=5)
     monkeypatch.setattr(trials, "NUMBERS_KEPT", 0)
     for one, other in zip(shared, rank_trials(features, table, SEARCH, **given), strict=True):
@@ -80,11 +80,11 @@ def test_the_market_protocol_ranks_queries_against_the_gallery():
         for side, rows in (("query", query), ("gallery", gallery))
         for name, column in (("ids", "person_id"), ("cameras", "camera_id"))
     }
-    expected = rank_embeddings(features[query], features[gallery], **sides, distance="cosine")
+    expected = rank_embeddings(features[query], features[gallery], **sides, metric="cosine")
     np.testing.assert_array_equal(ranking.average_precision, expected.average_precision)
 
 
 def test_features_of_another_table_are_an_error():
     table = visible_and_infrared()
-    with pytest.raises(ValueError, match=f"features of the {len(table)} rows"):
+    with pytest.raises(ValueError, match=f"features: expected those of the {len(table)} rows"):
         rank_trials(np.ones((3, 4)), table, SEARCH, **RANKED)

@@ -45,7 +45,7 @@ def oracle(case, rule, rates):
 def test_rates_are_those_of_all_pairs_in_one_list(rule, seed, values, block_size):
     case = random_case(np.random.default_rng(seed), 12, 50, columns=4, values=values)
     found = verify_embeddings(
-        **case, distance="euclidean", false_positive_rates=RATES, camera_rule=rule, block_size=block_size
+        **case, metric="euclidean", false_positive_rates=RATES, camera_rule=rule, block_size=block_size
     )
     assert found == pytest.approx(oracle(case, rule, RATES), abs=1e-12)
 
@@ -57,7 +57,7 @@ def test_dropping_pairs_on_the_way_changes_nothing(monkeypatch, values):
     monkeypatch.setattr(verification, "SPARE", 10)
     for block_size in (16, 40):
         found = verify_embeddings(
-            **case, distance="euclidean", false_positive_rates=RATES[:3], camera_rule=ALL_SEEN, block_size=block_size
+            **case, metric="euclidean", false_positive_rates=RATES[:3], camera_rule=ALL_SEEN, block_size=block_size
         )
         assert found == pytest.approx(expected, abs=1e-12)
 
@@ -66,7 +66,7 @@ def test_neither_gallery_order_nor_block_size_nor_threads_move_a_bit():
     rng = np.random.default_rng(1)
     case = random_case(rng)
     case["gallery"] = case["gallery"][rng.integers(0, 30, 300)]
-    given_rates = {"distance": "cosine", "false_positive_rates": RATES}
+    given_rates = {"metric": "cosine", "false_positive_rates": RATES}
     expected = verify_embeddings(**case, **given_rates)
     threads = torch.get_num_threads()
     for block_size in (9, 100):
@@ -82,7 +82,7 @@ def test_neither_gallery_order_nor_block_size_nor_threads_move_a_bit():
 def test_ties_are_pessimistic():
     case = random_case(np.random.default_rng(2))
     case["query"][:], case["gallery"][:] = 1, 1
-    rates = verify_embeddings(**case, distance="cosine", false_positive_rates=(0, 0.5))
+    rates = verify_embeddings(**case, metric="cosine", false_positive_rates=(0, 0.5))
     assert rates == {0: 0.0, 0.5: 0.0}
 
 
@@ -90,7 +90,7 @@ def test_far_apart_persons_are_all_told_apart():
     case = random_case(np.random.default_rng(3))
     for side in ("query", "gallery"):
         case[side] += 1000 * np.eye(24, dtype=np.float32)[case[f"{side}_ids"]]
-    assert verify_embeddings(**case, distance="cosine", false_positive_rates=(1e-4,)) == {1e-4: 1.0}
+    assert verify_embeddings(**case, metric="cosine", false_positive_rates=(1e-4,)) == {1e-4: 1.0}
 
 
 def test_rates_are_rounded_down_as_written():
@@ -101,7 +101,7 @@ def test_rates_are_rounded_down_as_written():
         gallery_ids=[1] + [2] * 100,
         query_cameras=[1],
         gallery_cameras=[2] * 101,
-        distance="euclidean",
+        metric="euclidean",
         false_positive_rates=(0.28, 0.29),
     )
     assert found == {0.28: 0.0, 0.29: 1.0}  # though 0.29 * 100 is below 29 in binary
@@ -121,10 +121,10 @@ def test_all_up_to_the_cutoff_is_collected():
 def test_what_has_no_rate_is_an_error():
     case = random_case(np.random.default_rng(6))
     with pytest.raises(ValueError, match=r"shares in \[0, 1\), got \[1.0, -0.1\]"):
-        verify_embeddings(**case, distance="cosine", false_positive_rates=(1.0, -0.1))
+        verify_embeddings(**case, metric="cosine", false_positive_rates=(1.0, -0.1))
     case["query_ids"][:], case["gallery_ids"][:] = 1, 1
     with pytest.raises(ValueError, match="no wrong pair"):
-        verify_embeddings(**case, distance="cosine", false_positive_rates=(0.01,))
+        verify_embeddings(**case, metric="cosine", false_positive_rates=(0.01,))
 
 
 def test_wrong_pairs_are_counted_without_those_not_seen():

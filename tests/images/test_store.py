@@ -24,7 +24,7 @@ def test_a_store_is_mapped_and_not_read(folder: Path) -> None:
 @pytest.mark.parametrize("part", ["table.parquet", "images.npy", "meta.json"])
 def test_a_store_without_one_of_its_parts_is_refused(folder: Path, part: str) -> None:
     (folder / part).unlink()
-    with pytest.raises(ValueError, match=rf"lacks {part}: build it again"):
+    with pytest.raises(ValueError, match=rf"lacks {part}: make it by reid prepare"):
         ImageStore(folder)
 
 

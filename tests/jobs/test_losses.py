@@ -85,7 +85,7 @@ def test_a_job_that_is_stopped_and_one_whose_driver_is_killed_end_bit_for_bit_as
     expected = files_of(slow_job.describe_job(plain, noise, beats).run_folder)
     beats.unlink()
     run_folder = slow_job.describe_job(runs, noise, beats).run_folder
-    command = ("tests.jobs.slow_job", runs, noise, beats)
+    command = ("tests.jobs.slow_job", 2, runs, noise, beats)
 
     hold = beats.with_suffix(".hold")
     hold.write_text("1 1")

@@ -24,6 +24,7 @@ def files(tmp_path_factory):
 
 def assert_same(found, expected):
     np.testing.assert_array_equal(found.rows, expected.rows)
+    np.testing.assert_array_equal(found.compared, expected.compared)
     np.testing.assert_array_equal(found.distances, expected.distances)
     assert (found.rows.dtype, found.distances.dtype) == (expected.rows.dtype, expected.distances.dtype)
 
@@ -50,7 +51,7 @@ def test_a_mistake_in_a_task_reaches_the_caller_as_itself_and_names_file_and_row
     values = np.ones((20, 3), dtype=np.float32)
     values[13] = np.nan
     np.save(tmp_path / "broken.npy", values)
-    with pytest.raises(ValueError, match=r"^/.*broken\.npy, rows .*1 query rows hold NaN or infinity.*"):
+    with pytest.raises(ValueError, match=r"^/.*broken\.npy, rows .*features: 1 rows hold NaN or infinity.*"):
         find_nearest_over_ray(tmp_path / "broken.npy", 2, metric="cosine", rows_at_once=14)
 
 

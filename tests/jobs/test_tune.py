@@ -29,7 +29,7 @@ from tests.tuning.small import DO_NOT_LEARN, LEARN, PLAIN, SEARCH, write_colours
 
 ROOT = Path(__file__).parents[2]
 RATE = "training.learning_rate"
-FROM_BAD = changed(SEARCH, start={"training": {"learning_rate": DO_NOT_LEARN[0]}})
+FROM_BAD = changed(SEARCH, first={"training": {"learning_rate": DO_NOT_LEARN[0]}})
 
 
 def resources(workers):
@@ -37,7 +37,7 @@ def resources(workers):
 
 
 def plan(runs, data, block=FROM_BAD):
-    params = parse(TuneParams, block, "tune.small")
+    params = parse(TuneParams, block, "studies.searches.small")
     folder = search_folder("small", params, PLAIN, Baseline, data, runs)
     return make_plan("small", params, PLAIN, Baseline, data, folder)
 

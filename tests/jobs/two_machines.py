@@ -15,7 +15,7 @@ from pipeline.jobs.train import train
 from pipeline.tracking.metrics import MetricsWriter
 from pipeline.training.experiment import describe
 from pipeline.training.step import PLAIN
-from stages.cli_errors import told_plainly
+from stages.cli_errors import exit_on_user_error
 from tests.jobs.victims import Stranded
 from tests.noise import BASELINE, changed
 
@@ -41,5 +41,5 @@ def main(runs, data, fewest):
 
 
 if __name__ == "__main__":
-    with told_plainly():
+    with exit_on_user_error():
         main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]))

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.neighbors.jaccard import jaccard_distance, jaccard_rows, merge
+from pipeline.neighbors.jaccard import jaccard_distance, jaccard_rows, weighted_mean
 from pipeline.neighbors.sparse import SparseRows
 
 GOLDEN = np.load(Path(__file__).parents[1] / "golden" / "jaccard.npz")
@@ -121,7 +121,7 @@ def test_progress_tells_of_the_neighbour_search():
         ({"k2": 0}, "k2: expected from 1"),
         ({"k2": 21}, "k2: expected from 1 to .* k1 = 20, got 21"),
         ({"convention": "none"}, "expected one of cluster_contrast"),
-        ({"metric": "euclidean"}, "expected one of cosine"),
+        ({"metric": "manhattan"}, "metric: expected one of cosine, euclidean, got 'manhattan'"),
     ],
 )
 def test_parameters_out_of_range_are_an_error(change, message):
@@ -142,7 +142,7 @@ def test_merged_distances_are_the_weighted_sum_with_1_for_what_is_missing(seed, 
     random = np.random.default_rng(seed)
     dense = random.integers(0, 5, (num_views, num_rows, num_rows)).astype(np.float32) / 4
     weights = random.dirichlet(np.ones(num_views))
-    merged = merge([sparse(view, missing=1) for view in dense], weights)
+    merged = weighted_mean([sparse(view, missing=1) for view in dense], weights)
     expected = sum(weight * view.astype(np.float64) for weight, view in zip(weights, dense, strict=True))
     assert np.allclose(merged.to_dense(missing=1.0), expected, rtol=0, atol=1e-7)
     assert (merged.values < 1).all()
@@ -151,12 +151,12 @@ def test_merged_distances_are_the_weighted_sum_with_1_for_what_is_missing(seed, 
 
 def test_merging_one_view_leaves_it_as_it_is():
     distances = jaccard_distance(GOLDEN["features"], k1=10, k2=1, **USUAL)
-    assert same(merge([distances], [1.0]), distances)
+    assert same(weighted_mean([distances], [1.0]), distances)
 
 
 def test_merging_keeps_symmetry_in_every_bit():
     views = [jaccard_distance(GOLDEN["features"][:, part::3].copy(), k1=20, k2=6, **USUAL) for part in range(3)]
-    merged = merge(views, [0.7, 0.15, 0.15]).to_dense(missing=1.0)
+    merged = weighted_mean(views, [0.7, 0.15, 0.15]).to_dense(missing=1.0)
     assert np.array_equal(merged, merged.T)
 
 
@@ -164,11 +164,11 @@ def test_merging_keeps_symmetry_in_every_bit():
 def test_weights_that_are_no_weights_are_an_error(weights):
     view = sparse(np.eye(3), missing=1)
     with pytest.raises(ValueError, match="expected 2 weights"):
-        merge([view, view], weights)
+        weighted_mean([view, view], weights)
 
 
 def test_views_of_different_images_are_an_error():
     with pytest.raises(ValueError, match=r"\(3, 3\), \(4, 4\)"):
-        merge([sparse(np.eye(3), missing=1), sparse(np.eye(4), missing=1)], [0.5, 0.5])
+        weighted_mean([sparse(np.eye(3), missing=1), sparse(np.eye(4), missing=1)], [0.5, 0.5])
     with pytest.raises(ValueError, match="the same rows"):
-        merge([], [])
+        weighted_mean([], [])

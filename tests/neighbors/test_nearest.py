@@ -3,6 +3,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.spatial.distance import cdist
 
 from pipeline.neighbors.candidates import Candidates, CandidatesByTorch
 from pipeline.neighbors.nearest import Neighbors, _search, find_nearest
@@ -19,13 +20,13 @@ def oracle(features: np.ndarray, gallery: np.ndarray, k: int, metric: str) -> Ne
     order = np.array([sorted(range(len(gallery)), key=lambda column: (row[column], column)) for row in distances])[
         :, :k
     ]
-    return Neighbors(order, np.take_along_axis(distances, order, 1), distances.max(axis=1))
+    return Neighbors(order, np.take_along_axis(distances, order, 1), metric, distances.max(axis=1))
 
 
 def assert_same(found: Neighbors, expected: Neighbors) -> None:
     np.testing.assert_array_equal(found.rows, expected.rows)
-    np.testing.assert_array_equal(found.distances, expected.distances)
-    np.testing.assert_array_equal(found.farthest, expected.farthest)
+    np.testing.assert_array_equal(found.compared, expected.compared)
+    np.testing.assert_array_equal(found.farthest_compared, expected.farthest_compared)
 
 
 @st.composite
@@ -58,6 +59,15 @@ def test_neighbors_are_those_of_a_full_sort(case, block_size, collection):
     expected = oracle(features, gallery, k, metric)
     assert_same(find_nearest(**case, farthest=True, block_size=block_size), expected)
     assert_same(_search(Space(features, gallery, metric), k, True, block_size, None, collection), expected)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_distances_are_those_that_scipy_calls_so(metric):
+    features, gallery = crowd(9, rows=50), crowd(10, rows=70)
+    found = find_nearest(features, 70, gallery=gallery, metric=metric, farthest=True)
+    expected = np.sort(cdist(features.astype(np.float64), gallery.astype(np.float64), metric))
+    np.testing.assert_allclose(found.distances, expected, rtol=1e-12, atol=1e-15)
+    np.testing.assert_array_equal(found.farthest, found.distances[:, -1])
 
 
 def crowd(seed: int, rows: int = 400, columns: int = 20, copies: int = 1) -> np.ndarray:
@@ -168,5 +178,5 @@ def test_empty_tiles_are_refused():
 def test_rows_that_hold_nan_are_named():
     features = crowd(9, rows=10)
     features[[2, 7], 3] = np.nan
-    with pytest.raises(ValueError, match=r"2 query rows hold NaN or infinity.*\[2, 7\]"):
+    with pytest.raises(ValueError, match=r"features: 2 rows hold NaN or infinity.*\[2, 7\]"):
         find_nearest(features, 1, metric="cosine")

@@ -68,8 +68,8 @@ def images(draw):
 def test_the_encoding_is_what_the_equations_say(features, k1, k2, convention):
     squared = squared_distances(features)
     needed = CONVENTIONS[convention].num_neighbors(k1, len(features))
-    neighbors = find_nearest(features, needed, metric="squared_euclidean", farthest=True)
-    space = Space(features, features, "squared_euclidean")
+    neighbors = find_nearest(features, needed, metric="euclidean", farthest=True)
+    space = Space(features, features, "euclidean")
     encoding = encode_reciprocal(neighbors, space, k1=k1, convention=convention)
     expected = oracle_encoding(squared, k1=k1, convention=convention)
     assert np.array_equal(encoding.to_dense(missing=0) > 0, expected > 0)
@@ -115,8 +115,8 @@ def test_one_image_is_its_own_encoding():
 
 def test_more_neighbours_than_needed_change_nothing():
     features = np.random.default_rng(2).standard_normal((40, 3)).astype(np.float32)
-    space = Space(features, features, "squared_euclidean")
-    few, many = (find_nearest(features, k, metric="squared_euclidean", farthest=True) for k in (9, 30))
+    space = Space(features, features, "euclidean")
+    few, many = (find_nearest(features, k, metric="euclidean", farthest=True) for k in (9, 30))
     few, many = (encode_reciprocal(neighbors, space, k1=8, convention="zhong") for neighbors in (few, many))
     assert np.array_equal(few.columns, many.columns)
     assert np.array_equal(few.values, many.values)
@@ -130,21 +130,21 @@ def test_cosine_distances_are_half_of_squared_ones_at_length_1():
             find_nearest(features, 10, metric=metric), Space(features, features, metric), k1=10,
             convention="cluster_contrast",
         ).to_dense(missing=0)
-        for metric in ("cosine", "squared_euclidean")
+        for metric in ("cosine", "euclidean")
     ]  # fmt: skip
     assert np.allclose(*dense, rtol=1e-5, atol=0)
 
 
 def test_weights_of_far_images_never_vanish():
     features = np.array([[0.0], [1000.0]], dtype=np.float32)
-    neighbors = find_nearest(features, 2, metric="squared_euclidean")
-    space = Space(features, features, "squared_euclidean")
+    neighbors = find_nearest(features, 2, metric="euclidean")
+    space = Space(features, features, "euclidean")
     encoding = encode_reciprocal(neighbors, space, k1=2, convention="cluster_contrast")
     assert encoding.values.min() > 0
     assert np.array_equal(encoding.to_dense(missing=0).round(6), np.eye(2))
 
 
-NEAREST = Neighbors(np.zeros((5, 3), dtype=np.int32), np.zeros((5, 3)))
+NEAREST = Neighbors(np.zeros((5, 3), dtype=np.int32), np.zeros((5, 3)), "cosine")
 FEATURES = np.ones((5, 2), dtype=np.float32)
 
 

@@ -10,7 +10,7 @@ import pytest
 from pipeline.evaluation.protocols import MARKET
 from pipeline.evaluation.stamp import Recipe, Result, market_protocol, write_result
 from pipeline.evaluation.trials import mean_metrics, rank_trials
-from pipeline.report.artifacts import read_made
+from pipeline.report.artifacts import read_artifacts
 from tests.noise import BASELINE, MDPR
 
 RECIPE = Recipe("supervised", "pretrain", 32, 16, "8-d", "cosine", False, "not used", 2, "last")
@@ -24,7 +24,7 @@ def write_scores(folder, store, name, *, noise):
     directions = generator.normal(size=(20, 8))
     embeddings = directions[table["person_id"]] + noise * generator.normal(size=(len(table), 8))
     embeddings = embeddings.astype(np.float32)
-    rankings = rank_trials(embeddings, table, MARKET, distance="cosine", average_precision="standard")
+    rankings = rank_trials(embeddings, table, MARKET, metric="cosine", average_precision="standard")
     meta = store.meta
     protocol = market_protocol(
         data=meta["name"], fingerprint=meta["fingerprint"], counts=meta["counts"], is_generated=True
@@ -95,7 +95,7 @@ def read_result_of(folder):
 @pytest.fixture(scope="session")
 def made(project):
     """What there is to report on."""
-    return read_made(
+    return read_artifacts(
         project / "artifacts" / "evaluate", project / "artifacts" / "train", project / "data" / "prepared",
         ["chance@noise", "pretrained@noise", "mdpr", "baseline"],
     )  # fmt: skip

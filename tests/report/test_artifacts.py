@@ -3,7 +3,7 @@ import shutil
 import numpy as np
 import pytest
 
-from pipeline.report.artifacts import find_store, read_made, read_scores, read_trainings, scored_images
+from pipeline.report.artifacts import find_store, read_artifacts, read_scores, read_trainings, scored_images
 
 
 def test_everything_scored_is_found_without_naming_it(project):
@@ -50,7 +50,7 @@ def test_only_data_that_was_used_is_reported_on(project, made, tmp_path):
     shutil.copytree(project / "data" / "prepared", tmp_path / "prepared")
     report = tmp_path / "prepared" / "noise.report.json"
     report.write_text(report.read_text().replace(made.examined[0]["fingerprint"], "other"))
-    again = read_made(
+    again = read_artifacts(
         project / "artifacts" / "evaluate", project / "artifacts" / "train", tmp_path / "prepared", ["mdpr"]
     )
     assert again.examined == []

@@ -1,10 +1,8 @@
-from dataclasses import replace
-
 from pipeline.report.numbers import cluster_panels, cmc_panels, grids, legend, training_panels
 from pipeline.tables.figures import looks
 from pipeline.tables.render import Cell, Table
 
-LOOK = looks(["mdpr", "baseline", "pretrain", "mdpr_seed2"])
+LOOK = looks(["mdpr", "baseline", "pretrain"])
 
 
 def test_numbers_of_a_table_are_marked_and_what_others_wrote_is_text():
@@ -14,11 +12,10 @@ def test_numbers_of_a_table_are_marked_and_what_others_wrote_is_text():
     assert grid.notes == ["a &amp; b", "<sup>1</sup> quoted"]
 
 
-def test_seeds_of_an_experiment_share_a_panel_and_a_line_of_the_legend(made):
-    again = replace(made.trainings["mdpr"], name="mdpr_seed2")
-    panels = training_panels({**made.trainings, "mdpr_seed2": again}, LOOK)
-    assert [panel.title for panel in panels] == ["mdpr", "baseline", "pretrain"]
-    assert "the first of 2 seeds" in panels[0].alt
+def test_each_training_has_a_panel_and_a_line_of_the_legend(made):
+    panels = training_panels(made.trainings, LOOK)
+    assert [panel.title for panel in panels] == list(made.trainings)
+    assert panels[0].note == "3 → 1.5"
     assert [name for name, _ in legend(LOOK, LOOK)] == ["mdpr", "baseline", "pretrain"]
 
 

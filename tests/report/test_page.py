@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from pipeline.report.artifacts import Made
+from pipeline.report.artifacts import Artifacts
 from pipeline.report.images import all_attention
 from pipeline.report.page import render
 from pipeline.tracking.usage import Usage
@@ -82,7 +82,7 @@ def test_times_that_were_recorded_are_shown(page):
 
 def test_sections_without_anything_are_left_out(made):
     chance = [one for one in made.scores if one.name == "chance"]
-    assert Outline(render(Made(chance, {}, {}, []), [])).sections == ["results", "papers"]
+    assert Outline(render(Artifacts(chance, {}, {}, []), [])).sections == ["results", "papers"]
 
 
 def test_without_the_images_all_that_needs_none_is_shown(made):

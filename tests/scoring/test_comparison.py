@@ -6,13 +6,13 @@ import pytest
 
 from pipeline.config import parse
 from pipeline.evaluation.labels import SAME_CAMERA_REMOVED
+from pipeline.evaluation.metrics import NAMES
 from pipeline.evaluation.postprocessing import unit_rows, whiten
 from pipeline.evaluation.protocols import MARKET, NO_CAMERAS, llcm, regdb, sysu_mm01
 from pipeline.evaluation.query_expansion import expand_queries
 from pipeline.evaluation.ranking import rank_distances, rank_embeddings
 from pipeline.evaluation.reranking import rerank
 from pipeline.evaluation.stamp import (
-    METRICS,
     Recipe,
     Result,
     check_equal_protocols,
@@ -76,13 +76,13 @@ def metrics_of(case, **changes):
 def test_the_plain_protocol_is_that_of_market(case):
     query, gallery, labels = sides(case)
     found = compare(*case, MARKET, params())
-    assert metrics_of(case) == rank_embeddings(query, gallery, distance="cosine", **labels).metrics()
+    assert metrics_of(case) == rank_embeddings(query, gallery, metric="cosine", **labels).metrics()
     assert found.rankings[0].metrics()["mAP"] == found.metrics["mAP"]
 
 
 def test_true_positive_rates_stand_beside_the_metrics(case):
     query, gallery, labels = sides(case)
-    expected = verify_embeddings(query, gallery, **labels, distance="cosine", false_positive_rates=(1e-4, 1e-3, 1e-2))
+    expected = verify_embeddings(query, gallery, **labels, metric="cosine", false_positive_rates=(1e-4, 1e-3, 1e-2))
     found = compare(*case, MARKET, params()).metrics
     assert [found[f"tpr_at_fpr_{name}"] for name in ("1e-4", "1e-3", "1e-2")] == list(expected.values())
 
@@ -106,7 +106,7 @@ def test_reranking_ranks_by_the_final_distances(case):
 def test_queries_are_expanded_before_they_are_compared(case):
     query, gallery, labels = sides(case)
     expanded = expand_queries(query, gallery, **EXPANSION)
-    expected = rank_embeddings(expanded, gallery, distance="cosine", **labels).metrics()
+    expected = rank_embeddings(expanded, gallery, metric="cosine", **labels).metrics()
     assert metrics_of(case, query_expansion=EXPANSION) == expected
 
 
@@ -181,9 +181,7 @@ def test_numbers_of_different_protocols_do_not_share_a_table(name):
     plain = market_protocol(data="people", fingerprint="abc", counts={}, is_generated=True)
     recipe = Recipe("none", "none", 64, 32, "8-d", "cosine", False, "not used", 0, "last")
     one, other = (
-        Result(
-            "one", "one", 1, 1, dict.fromkeys(METRICS, 0.5), replace(plain, **params(**change).stamp_fields()), recipe
-        )
+        Result("one", "one", 1, 1, dict.fromkeys(NAMES, 0.5), replace(plain, **params(**change).stamp_fields()), recipe)
         for change in ({}, CHANGES[name])
     )
     assert parse_stamp(stamp(other), "here") == (other.protocol, recipe)

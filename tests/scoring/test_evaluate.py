@@ -134,7 +134,7 @@ def test_training_images_are_not_ranked_and_distractors_are(store):
         for name, rows in (("query", query), ("gallery", ~query))
         for key, column in (("ids", "person_id"), ("cameras", "camera_id"))
     }
-    expected = rank_embeddings(features[query], features[~query], distance="cosine", **side)
+    expected = rank_embeddings(features[query], features[~query], metric="cosine", **side)
     found = compare(features, table, MARKET, PARAMS).metrics
     assert {name: found[name] for name in expected.metrics()} == expected.metrics()
     assert protocol(store, MARKET, PARAMS).counts["gallery_images"] == len(side["gallery_ids"]) == 5 * 4 + 3

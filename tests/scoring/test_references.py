@@ -6,9 +6,10 @@ import torch
 
 from pipeline.batches.loading import Loader
 from pipeline.config import parse
-from pipeline.evaluation import references as formulas
+from pipeline.evaluation import trivial_baselines
+from pipeline.evaluation.metrics import NAMES
 from pipeline.evaluation.protocols import MARKET
-from pipeline.evaluation.stamp import METRICS, check_equal_protocols, read_result
+from pipeline.evaluation.stamp import check_equal_protocols, read_result
 from pipeline.images.store import ImageStore
 from pipeline.methods.baseline.method import Baseline
 from pipeline.scoring import evaluate as scoring
@@ -54,7 +55,7 @@ def test_trivial_references_are_written_with_equal_protocols(store, tmp_path):
     for result in results:
         assert read_result(tmp_path / f"{result.experiment}@noise" / "metrics.json") == result
         assert (result.recipe.supervision, result.recipe.start_weights, result.recipe.epoch) == ("none", "none", 0)
-        assert result.metrics.keys() >= set(METRICS)
+        assert result.metrics.keys() >= set(NAMES)
     check_equal_protocols(results)
     assert [result.recipe.feature for result in results] == ["8-d", f"{4 * 2**3}-d", f"{16 * 8 * 3}-d"]
 
@@ -67,7 +68,7 @@ def test_chance_is_a_mean_of_trials_and_says_how_far_they_lie_apart(store, tmp_p
 
 def test_pixels_are_those_of_the_test_images(store, tmp_path):
     rows = scoring.test_rows(store)
-    features = formulas.raw_pixels(np.asarray(store.images[rows]), height=16, width=8)
+    features = trivial_baselines.raw_pixels(np.asarray(store.images[rows]), height=16, width=8)
     *_, pixels = trivial(store, PARAMS, EVALUATION_PARAMS, tmp_path)
     table = store.table.iloc[rows]
     assert pixels.metrics == compare(features, table, MARKET, EVALUATION_PARAMS).metrics

@@ -1,44 +1,50 @@
-"""A project folder with a data set of noise, in which stages run as from the command line."""
+"""A project folder with a data set of noise, in which commands run as from the command line."""
 
 import shutil
-import sys
 
 import pytest
 import yaml
 
 from pipeline.training.step import PLAIN
+from stages.__main__ import main
 from tests.noise import BASELINE, EVALUATION, MDPR
+from tests.tuning.small import SEARCH
 
+MARKET = {
+    "reader": {"kind": "market1501", "distractors": False},
+    "published_counts": True,
+    "splits": 1,
+    "height": 32,
+    "width": 16,
+    "people": None,
+}
 PARAMS = {
-    "prepare": {
-        "market": {
-            "reader": "market1501",
-            "settings": {"distractors": False},
-            "published_counts": True,
-            "height": 32,
-            "width": 16,
-            "people": None,
-        },
-    },
-    "experiments": {"pretrain": BASELINE, "mdpr": MDPR},
+    "data": {"market": MARKET, "noise": {"like": "market", "published_counts": False}},
+    "recipes": {"baseline": BASELINE, "mdpr": MDPR},
+    "starts": {"pretrain": {"recipe": "baseline", "paper": "baseline", "data": "noise"}},
+    "experiments": {"mdpr": {"recipe": "mdpr", "paper": "mdpr", "data": "noise"}},
+    "students": {},
     "evaluation": EVALUATION,
     "references": {
-        "noise": {
-            "chance": {"columns": 8, "trials": 3, "seed": 1},
-            "colour_stripes": {"stripes": 4, "bins": 2},
-            "raw_pixels": {"height": 16, "width": 8},
-            "pretrained": "pretrain",
-        },
+        "chance": {"columns": 8, "trials": 3, "seed": 1},
+        "colour_stripes": {"stripes": 4, "bins": 2},
+        "raw_pixels": {"height": 16, "width": 8},
+        "pretrained": "pretrain",
     },
-    "resources": {
-        "pretrain": {"workers": 0, "cpus_per_worker": 1, "retries": 0, **dict(PLAIN)},
-        "mdpr": {"workers": 0, "cpus_per_worker": 1, "retries": 0, **dict(PLAIN)},
+    "resources": {"default": {"workers": 0, "cpus_per_worker": 1, "retries": 0, **dict(PLAIN)}},
+    "studies": {
+        "data": {},
+        "ablations": {},
+        "papers": {},
+        "from_file": {},
+        "search": {key: value for key, value in SEARCH.items() if key != "experiment"},
+        "searches": {},
     },
 }
 
 
 class Project:
-    """A folder with params.yaml and data; stages are called in it as the command line does."""
+    """A folder with params.yaml and data; commands are called in it as the command line does."""
 
     def __init__(self, folder):
         self.folder, self.params = folder, PARAMS
@@ -48,12 +54,15 @@ class Project:
         self.params = {**self.params, **blocks}
         (self.folder / "params.yaml").write_text(yaml.safe_dump(self.params))
 
-    def run(self, stage, *arguments):
-        """Runs a stage; returns nothing, as main does, or raises SystemExit."""
+    def add(self, section, **blocks):
+        """Adds blocks to a section of params.yaml, or replaces them there."""
+        self.write(**{section: {**self.params[section], **blocks}})
+
+    def run(self, command, *words):
+        """Runs a command; returns nothing, as main does, or raises SystemExit."""
         with pytest.MonkeyPatch.context() as patch:
             patch.chdir(self.folder)
-            patch.setattr(sys, "argv", [stage.__name__, *arguments])
-            stage.main()
+            main([command, *words])
 
 
 def make_project(folder, noise):
@@ -70,22 +79,27 @@ def fresh(tmp_path, noise):
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory, noise):
-    """A project whose pretrain was trained; not to be changed but by adding folders."""
-    from stages import train
-
+def made(tmp_path_factory, noise):
+    """A project whose pretrain was trained, for ``trained`` alone."""
     project = make_project(tmp_path_factory.mktemp("trained") / "project", noise)
-    project.run(train, "pretrain")
+    project.run("train", "pretrain")
     return project
 
 
 @pytest.fixture
-def refused():
-    """Returns a function: the message with which a stage ends, with status 1 and without a traceback."""
+def trained(made):
+    """A project whose pretrain was trained; not to be changed but by adding folders, and params.yaml."""
+    made.write(**PARAMS)
+    return made
 
-    def run(project, stage, *arguments):
+
+@pytest.fixture
+def refused():
+    """Returns a function: the message with which a command ends, with status 1 and without a traceback."""
+
+    def run(project, command, *words):
         with pytest.raises(SystemExit) as end:
-            project.run(stage, *arguments)
+            project.run(command, *words)
         assert isinstance(end.value.code, str), "a message alone is status 1"
         return end.value.code
 

@@ -6,12 +6,11 @@ from safetensors.torch import save_file
 from pipeline.evaluation.stamp import read_result
 from pipeline.methods.mdpr import method as mdpr
 from pipeline.methods.mdpr.authors import mdpr_to_authors
-from stages import evaluate
-from tests.noise import MDPR, changed, write_store
+from tests.noise import BASELINE, MDPR, changed, write_store
 
 
 def test_a_checkpoint_becomes_embeddings_and_stamped_metrics(trained, capsys):
-    trained.run(evaluate, "pretrain")
+    trained.run("evaluate", "pretrain")
     folder = trained.folder / "artifacts" / "evaluate" / "pretrain"
     assert sorted(path.name for path in folder.iterdir()) == [
         "cmc.csv", "embeddings.npy", "metrics.json", "rows.parquet",
@@ -22,21 +21,17 @@ def test_a_checkpoint_becomes_embeddings_and_stamped_metrics(trained, capsys):
 
 
 def test_the_checkpoint_knows_its_parameters_better_than_params_yaml(trained, tmp_path):
-    trained.run(evaluate, "pretrain", "--out", str(tmp_path / "before"))
-    settings = changed(trained.params["experiments"]["pretrain"], settings__backbone__width=0.25)
-    before = trained.params["experiments"]
-    trained.write(experiments={**before, "pretrain": settings})
-    trained.run(evaluate, "pretrain", "--out", str(tmp_path / "after"))
-    trained.write(experiments=before)
+    trained.run("evaluate", "pretrain", "--out", str(tmp_path / "before"))
+    trained.add("recipes", baseline=changed(BASELINE, settings__backbone__width=0.25))
+    trained.run("evaluate", "pretrain", "--out", str(tmp_path / "after"))
     assert np.array_equal(*(np.load(tmp_path / name / "embeddings.npy") for name in ("before", "after")))
 
 
 def test_a_model_of_another_split_is_not_scored(trained, tmp_path, refused):
     write_store(trained.folder / "data" / "prepared" / "split_2", seed=2)
-    before = trained.params["experiments"]
-    trained.write(experiments={**before, "pretrain": changed(before["pretrain"], data="split_2")})
-    message = refused(trained, evaluate, "pretrain", "--out", str(tmp_path / "out"))
-    trained.write(experiments=before)
+    trained.add("data", split_2=trained.params["data"]["noise"])
+    trained.add("starts", pretrain=changed(trained.params["starts"]["pretrain"], data="split_2"))
+    message = refused(trained, "evaluate", "pretrain", "--out", str(tmp_path / "out"))
     assert message.startswith("error: artifacts/train/pretrain was trained on other data than data/prepared/split_2")
     assert not (tmp_path / "out").exists()
 
@@ -45,7 +40,7 @@ def test_a_tampered_checkpoint_is_not_scored(trained, tmp_path, refused):
     weights = trained.folder / "artifacts" / "train" / "pretrain" / "model.safetensors"
     as_saved = weights.read_bytes()
     weights.write_bytes(as_saved[:-8] + bytes([as_saved[-8] ^ 1]) + as_saved[-7:])
-    message = refused(trained, evaluate, "pretrain", "--out", str(tmp_path / "out"))
+    message = refused(trained, "evaluate", "pretrain", "--out", str(tmp_path / "out"))
     weights.write_bytes(as_saved)
     assert message.startswith("error: artifacts/train/pretrain: model.safetensors differs from what was saved")
     assert not (tmp_path / "out").exists()
@@ -66,7 +61,7 @@ def test_weights_of_the_authors_score_as_the_same_weights_by_our_names(trained, 
     before = sorted(there.rglob("*"))
     for file, flags in (("theirs.pth", ["--authors"]), ("ours.safetensors", [])):
         out = released / f"from-{file}"
-        trained.run(evaluate, "mdpr", "--weights", str(released / file), *flags, "--out", str(out))
+        trained.run("evaluate", "mdpr", "--weights", str(released / file), *flags, "--out", str(out))
     theirs, ours = (released / f"from-{file}" for file in ("theirs.pth", "ours.safetensors"))
     assert np.array_equal(np.load(theirs / "embeddings.npy"), np.load(ours / "embeddings.npy"))
     results = [read_result(folder / "metrics.json") for folder in (theirs, ours)]
@@ -75,21 +70,24 @@ def test_weights_of_the_authors_score_as_the_same_weights_by_our_names(trained, 
     assert sorted(there.rglob("*")) == before
 
 
-def test_somebody_elses_numbers_never_stand_in_for_the_experiments_own(trained, released, capsys):
-    with pytest.raises(SystemExit) as end:
-        trained.run(evaluate, "mdpr", "--weights", str(released / "ours.safetensors"))
-    assert end.value.code == 2
-    assert "--weights needs --out" in capsys.readouterr().err
-    with pytest.raises(SystemExit):
-        trained.run(evaluate, "mdpr", "--authors")
-    assert "name it by --weights" in capsys.readouterr().err
+def test_somebody_elses_numbers_never_stand_in_for_the_experiments_own(trained, released, refused):
+    message = refused(trained, "evaluate", "mdpr", "--weights", str(released / "ours.safetensors"))
+    assert message.startswith("error: --weights needs --out")
+    assert "name it by --weights" in refused(trained, "evaluate", "mdpr", "--authors")
 
 
-def test_what_can_not_be_scored_is_told_plainly(fresh, released, refused):
-    assert refused(fresh, evaluate, "pretrain").startswith("error: artifacts/train/pretrain: no readable meta.json")
+def test_another_seed_is_scored_in_a_folder_of_its_own(trained):
+    trained.run("train", "pretrain", "--seed", "5")
+    trained.run("evaluate", "pretrain", "--seed", "5")
+    result = read_result(trained.folder / "artifacts" / "runs" / "pretrain" / "seed5" / "evaluate" / "metrics.json")
+    assert (result.experiment, result.seed) == ("pretrain", 5)
+
+
+def test_what_can_not_be_scored_is_exit_on_user_error(fresh, released, refused):
+    assert refused(fresh, "evaluate", "pretrain").startswith("error: artifacts/train/pretrain: no readable meta.json")
     given = ("--out", str(released / "out"), "--weights")
-    message = refused(fresh, evaluate, "mdpr", *given, str(released / "none.pth"))
+    message = refused(fresh, "evaluate", "mdpr", *given, str(released / "none.pth"))
     assert message.startswith(f"error: no weights at {released}/none.pth")
-    message = refused(fresh, evaluate, "pretrain", *given, str(released / "ours.safetensors"))
+    message = refused(fresh, "evaluate", "pretrain", *given, str(released / "ours.safetensors"))
     assert message.startswith("error: the weights are not those of BaselineNetwork")
     assert not (released / "out").exists()

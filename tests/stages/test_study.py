@@ -1,125 +1,220 @@
-"""The study's runner on a real DVC project of four stages that do next to nothing."""
-
-import subprocess
-import sys
+import json
+from pathlib import Path
 
 import pytest
 
+from pipeline.training.checkpoint import open_checkpoint
 from stages import study
+from tests.noise import BASELINE, MSKD, changed
 
-DVC = """
-stages:
-  train:
-    foreach: [mdpr, mdpr_seed2]
-    do:
-      wdir: ..
-      cmd: python -m stages.train ${item}
-      params:
-        - params.yaml:
-          - experiments.${item}
-      outs:
-        - ${item}.txt
-  study:
-    wdir: ..
-    cmd: python -m stages.tables --out artifacts/study --seeds 2 -- mdpr
-    deps:
-      - mdpr.txt
-      - mdpr_seed2.txt
-    outs:
-      - study.txt
-"""
-TRAIN = """
-import sys
-from pathlib import Path
-if Path("broken").exists():
-    sys.exit(f"{sys.argv[1]} broke")
-Path(f"{sys.argv[1]}.txt").write_text("done")
-"""
+ROOT = Path(__file__).parents[2]
+STUDENT = {"teacher": None, "mimicry_weight": 1.0, "mimicked": "all", "teacher_statistics": "batch"}
+TEACHER = changed(MSKD, training__epochs=1, settings__batch__groups=1)
+LEARNS = {"first_pass": {"clusters": None, "iterations": 2, "momentum": 1.0}, "student": STUDENT}
+SHORT = changed(BASELINE, training__epochs=1, start="pretrain")
+KEPT = ["cmc.csv", "history.csv", "made.json", "metrics.json"]
 
 
 @pytest.fixture
-def project(tmp_path, monkeypatch):
-    """A project with two trainings and a table of them, of whose seconds one experiment's are known."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    for name, text in {
-        "studies/dvc.yaml": DVC,
-        "studies/seconds.csv": "stage,name,seconds\ntrain,mdpr,120.0\ntables,,30.0\n",
-        "params.yaml": "experiments: {mdpr: 1, mdpr_seed2: 2}\n",
-        "stages/__init__.py": "",
-        "stages/train.py": TRAIN,
-        "stages/tables.py": "from pathlib import Path\nPath('study.txt').write_text('done')\n",
-    }.items():
-        file = tmp_path / name
-        file.parent.mkdir(exist_ok=True)
-        file.write_text(text)
-    subprocess.run([sys.executable, "-m", "dvc", "init", "--no-scm", "--quiet"], check=True)
-    return tmp_path
-
-
-def run(*, only_plan=False):
-    study.run(["studies/dvc.yaml:study"], only_plan=only_plan)
-
-
-def told(capfd):
-    return [line for line in capfd.readouterr().out.splitlines() if line.startswith("study: ")]
-
-
-def test_it_says_first_what_it_will_run_and_how_long_then_how_much_is_left(project, capfd):
-    run()
-    first, *others = told(capfd)
-    assert first.startswith(
-        "study: 3 stages to run, 4 min "
-    )  # a seed takes what its experiment takes: 120 + 120 + 30 s
-    assert [line.split(",")[0] for line in others] == [f"study: stage {number} of 3" for number in (1, 2, 3)]
-    assert others[0].endswith("4 min left")
-    assert (project / "study.txt").read_text() == "done"
-
-
-def test_a_plan_runs_nothing(project, capfd):
-    run(only_plan=True)
-    assert "   120 s  train mdpr_seed2" in capfd.readouterr().out
-    assert not (project / "mdpr.txt").exists()
-
-
-def test_what_depends_on_a_changed_stage_is_part_of_the_plan(project, capfd):
-    run()
-    (project / "params.yaml").write_text("experiments: {mdpr: 1, mdpr_seed2: 3}\n")
-    capfd.readouterr()
-    run(only_plan=True)
-    assert [line.split()[2:] for line in capfd.readouterr().out.splitlines()[1:]] == [
-        ["tables"],
-        ["train", "mdpr_seed2"],
-    ]
-
-
-def test_a_study_that_was_stopped_goes_on_with_what_is_left(project, capfd):
-    run()
-    (project / "params.yaml").write_text("experiments: {mdpr: 1, mdpr_seed2: 3}\n")
-    (project / "broken").touch()
-    with pytest.raises(ValueError, match=r"the study stopped .* goes on from there"):
-        run()
-    told(capfd)
-    (project / "broken").unlink()
-    run()
-    assert "study: stage 1 of 2" in told(capfd)[1]
-    run()
-    assert told(capfd) == ["study: everything is up to date"]
-
-
-def test_seconds_measured_here_count_before_those_that_were_recorded(project):
-    known = study.read_known()
-    assert known[("train", "mdpr")] == 120.0
-    measured = project / ".runs" / "usage"
-    measured.mkdir(parents=True)
-    (measured / "train mdpr.json").write_text(
-        '{"stage": "train", "name": "mdpr", "seconds": 9.0, "peak_memory_megabytes": 1, "processors": 2, "commit": ""}'
+def project(fresh, monkeypatch):
+    """A project with two rows: one of two seeds, and a student of one seed; nothing was made of it."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    fresh.add("recipes", short=SHORT, teacher=TEACHER, student={"like": "teacher", "settings": LEARNS})
+    fresh.write(
+        experiments={
+            "short": {"recipe": "short", "paper": "baseline", "data": "noise", "seeds": 2},
+            "teacher": {"recipe": "teacher", "paper": "mskd", "data": "noise"},
+        },
+        students={"student": {"recipe": "student", "paper": "mskd", "data": "noise", "teacher": "teacher"}},
     )
-    assert study.read_known()[("train", "mdpr")] == 9.0
-    study.record()
-    assert study.KNOWN.read_text() == "stage,name,seconds\ntrain,mdpr,9.0\n"
+    fresh.add("starts", pretrain={**fresh.params["starts"]["pretrain"], "change": {"training": {"epochs": 1}}})
+    return fresh
 
 
-@pytest.mark.parametrize(("seconds", "words"), [(12, "12 s"), (60, "1 min"), (3540, "59 min"), (7500, "2 h 05 min")])
-def test_durations_are_told_in_words(seconds, words):
-    assert study.in_words(seconds) == words
+@pytest.fixture
+def quick(project, monkeypatch):
+    """Lets the commands of a study run in this process, which tests nothing of theirs but takes no start; lists them.
+
+    One in which ``breaks`` is said fails.
+    """
+    ran = []
+
+    def run(command):
+        said = f"{command.stage} {command.trial.experiment} {command.trial.place}"
+        ran.append(said)
+        if said in project.breaks:
+            raise ValueError("the study stopped")
+        words = ["--seed", str(command.trial.seed), "--split", str(command.trial.split), "--apart"]
+        project.run(command.stage, command.trial.experiment, *words)
+
+    project.breaks = ()
+    monkeypatch.setattr(study.Command, "run", run)
+    return ran
+
+
+def results(project, row):
+    return sorted(place.name for place in (project.folder / "results" / row).iterdir())
+
+
+def told(capsys):
+    return [line for line in capsys.readouterr().out.splitlines() if line.startswith("study: ")]
+
+
+def test_each_seed_becomes_a_folder_of_small_files_by_commands_of_their_own(project, capsys):
+    project.run("train", "pretrain")
+    project.run("study", "short")
+    assert results(project, "short") == ["seed3", "seed4"]
+    for seed in (3, 4):
+        place = project.folder / "results" / "short" / f"seed{seed}"
+        assert sorted(file.name for file in place.iterdir()) == KEPT
+        assert all(file.stat().st_size < 50_000 for file in place.iterdir())
+        assert sorted(json.loads((place / "made.json").read_text())) == ["commit", "digests", "seconds", "versions"]
+        trained = open_checkpoint(project.folder / "artifacts" / "runs" / "short" / f"seed{seed}" / "train")
+        assert (trained.meta["experiment"]["seed"], trained.meta["name"]) == (seed, "short")
+    assert not (project.folder / "artifacts" / "train" / "short").exists(), "the default run's folders are its own"
+    assert not (project.folder / "results" / ".partial").exists()
+    first, *others = told(capsys)
+    assert first == "study: 2 results, 2 of them missing"
+    assert [line.split(",")[0] for line in others] == ["study: short seed3", "study: short seed4"]
+
+
+def test_a_result_that_is_there_is_not_made_again(project, quick, capsys):
+    project.run("train", "pretrain")
+    project.run("study", "short")
+    assert len(quick) == 4
+    before = {file: file.stat().st_mtime_ns for file in (project.folder / "results").rglob("*")}
+    capsys.readouterr()
+    project.run("study", "short")
+    assert told(capsys) == ["study: 2 results, 0 of them missing"]
+    assert len(quick) == 4
+    assert {file: file.stat().st_mtime_ns for file in (project.folder / "results").rglob("*")} == before
+
+
+def test_a_study_that_was_stopped_goes_on_with_what_is_left(project, quick):
+    project.run("train", "pretrain")
+    project.breaks = ("evaluate short seed4",)
+    with pytest.raises(ValueError, match="the study stopped"):
+        project.run("study", "short")
+    assert results(project, "short") == ["seed3"]
+    weights = project.folder / "artifacts" / "runs" / "short" / "seed4" / "train" / "model.safetensors"
+    before = weights.stat().st_mtime_ns
+    quick.clear()
+    project.breaks = ()
+    project.run("study", "short")
+    assert quick == ["train short seed4", "evaluate short seed4"]
+    assert weights.stat().st_mtime_ns == before, "what was trained is not trained again"
+    assert results(project, "short") == ["seed3", "seed4"]
+
+
+def test_a_command_that_fails_stops_the_study_which_says_so(project, refused, capfd):
+    message = refused(project, "study", "short")
+    assert message.startswith("error: the study stopped (see above)")
+    assert "start: no weights at" in capfd.readouterr().err
+    assert not (project.folder / "results").exists()
+
+
+@pytest.mark.parametrize(
+    ("section", "name", "block"),
+    [
+        ("recipes", "short", changed(SHORT, settings__smoothing=0.2)),
+        ("recipes", "baseline", changed(BASELINE, settings__smoothing=0.2)),
+        ("data", "noise", {"like": "market", "published_counts": False, "height": 31}),
+    ],
+    ids=["its own parameters", "those of the weights that it starts from", "those of its data"],
+)
+def test_a_result_of_other_parameters_is_missing(project, quick, capsys, section, name, block):
+    project.run("train", "pretrain")
+    project.run("study", "short")
+    project.add(section, **{name: block})
+    capsys.readouterr()
+    project.run("study", "short", "--plan")
+    assert told(capsys)[0].startswith("study: 2 results, 2 of them missing")
+
+
+def test_a_result_of_other_code_or_by_another_evaluation_is_missing(project, quick, capsys):
+    project.run("train", "pretrain")
+    project.run("study", "short")
+    file = project.folder / "results" / "short" / "seed3" / "made.json"
+    made = json.loads(file.read_text())
+    file.write_text(json.dumps({**made, "digests": {**made["digests"], "code": "other"}}))
+    capsys.readouterr()
+    project.run("study", "short", "--plan")
+    assert capsys.readouterr().out.splitlines()[1:] == ["  short seed3"]
+    project.write(evaluation={**project.params["evaluation"], "flip": True})
+    project.run("study", "short", "--plan")
+    assert capsys.readouterr().out.splitlines()[1:] == ["  short seed3", "  short seed4"]
+
+
+def test_what_moves_no_result_makes_none_again(project, quick, capsys):
+    project.run("train", "pretrain")
+    project.run("study", "short")
+    project.add("resources", default={**project.params["resources"]["default"], "retries": 2})
+    project.add("recipes", other=BASELINE)
+    capsys.readouterr()
+    project.run("study", "short")
+    assert told(capsys) == ["study: 2 results, 0 of them missing"]
+
+
+def test_a_changed_parameter_makes_a_result_again_in_its_place(project, quick):
+    project.run("train", "pretrain")
+    project.run("study", "short")
+    place = project.folder / "results" / "short" / "seed3"
+    before = (place / "made.json").read_text()
+    (place / "left_over.json").write_text("{}")
+    project.add("recipes", short=changed(SHORT, settings__smoothing=0.2))
+    project.run("study", "short")
+    assert json.loads((place / "made.json").read_text())["digests"] != json.loads(before)["digests"]
+    assert sorted(file.name for file in place.iterdir()) == KEPT
+
+
+def test_scores_of_an_earlier_evaluation_are_no_part_of_a_result(project, quick):
+    project.run("train", "pretrain")
+    earlier = project.folder / "artifacts" / "runs" / "short" / "seed3" / "evaluate" / "all-search"
+    earlier.mkdir(parents=True)
+    (earlier / "metrics.json").write_text("{}")
+    project.run("study", "short")
+    assert sorted(path.name for path in (project.folder / "results" / "short" / "seed3").iterdir()) == KEPT
+
+
+def test_a_student_learns_from_a_teacher_of_its_own_seed(project, quick):
+    project.run("study", "student")
+    assert quick == ["train teacher seed3", "cluster teacher seed3", "train student seed3", "evaluate student seed3"]
+    runs = project.folder / "artifacts" / "runs"
+    settings = open_checkpoint(runs / "student" / "seed3" / "train").meta["experiment"]["settings"]
+    assert settings["student"]["teacher"] == "artifacts/runs/teacher/seed3/train"
+    assert settings["first_pass"]["clusters"] == "artifacts/runs/teacher/seed3/cluster"
+    assert results(project, "student") == ["seed3"]
+    assert not (project.folder / "results" / "teacher").exists(), "a row is what was asked for"
+
+
+def test_a_changed_teacher_makes_its_students_results_again(project, quick, capsys):
+    project.run("study", "student")
+    project.add("recipes", teacher=changed(TEACHER, settings__momentum=0.2))
+    capsys.readouterr()
+    project.run("study", "student", "--plan")
+    assert told(capsys)[0].startswith("study: 1 results, 1 of them missing")
+
+
+def test_a_plan_runs_nothing_and_names_what_is_missing(project, quick, capsys):
+    project.run("study", "--plan")
+    first, *rows = capsys.readouterr().out.splitlines()
+    assert first == "study: 4 results, 4 of them missing"
+    assert rows == ["  short seed3", "  short seed4", "  teacher seed3", "  student seed3"]
+    assert quick == []
+    assert not (project.folder / "artifacts").exists()
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(90, "3 min"), (5400, "3 h 00 min"), (3591, "2 h 00 min")])
+def test_it_says_how_long_it_takes_by_what_others_of_the_row_have_taken(project, capsys, seconds, words):
+    for row, taken in (("teacher", seconds), ("short", 1)):
+        place = project.folder / "results" / row / "seed9"
+        place.mkdir(parents=True)
+        (place / "made.json").write_text(json.dumps({"seconds": taken, "digests": {}}))
+    project.add("experiments", teacher={**project.params["experiments"]["teacher"], "seeds": 2})
+    project.run("study", "teacher", "--plan")
+    assert told(capsys) == [f"study: 2 results, 2 of them missing, {words}"]
+
+
+def test_an_unknown_row_is_answered_with_the_nearest(project, refused):
+    message = refused(project, "study", "shrot")
+    assert message == "error: params.yaml declares no experiment shrot, and it is no RECIPE@DATA; did you mean short?"

@@ -1,33 +1,42 @@
-import sys
+import csv
+import json
+import shutil
 
 import pytest
+import yaml
 
-from pipeline.evaluation.stamp import METRICS, Recipe, Result, market_protocol, write_result
+from pipeline.evaluation.metrics import NAMES
+from pipeline.evaluation.stamp import Recipe, Result, market_protocol, write_result
 from pipeline.tables.curves import CLUSTER_MEASURES
-from pipeline.tables.differences import Difference, write_csv
-from stages import tables
+from stages.__main__ import main
+
+RECIPE = Recipe("supervised", "pretrain", 64, 32, "256-d", "cosine", False, "not used", 8, "last")
+
+
+def write(folder, name, seed, score, **data):
+    """Writes the metrics of an experiment on generated data."""
+    protocol = market_protocol(**{"data": "people", "fingerprint": "abc", **data}, counts={}, is_generated=True)
+    result = Result(name, name, seed, 1, dict.fromkeys(NAMES, score), protocol, RECIPE)
+    write_result(folder / "metrics.json", result)
 
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
-    """A folder with the metrics of one experiment on generated data."""
-    protocol = market_protocol(data="people", fingerprint="abc", counts={}, is_generated=True)
-    recipe = Recipe("supervised", "pretrain", 64, 32, "256-d", "cosine", False, "not used", 8, "last")
-    result = Result("mdpr", "mdpr", 1, 1, dict.fromkeys(METRICS, 0.5), protocol, recipe)
-    write_result(tmp_path / "artifacts" / "evaluate" / "mdpr" / "metrics.json", result)
+    """A folder with the metrics of one experiment."""
+    write(tmp_path / "artifacts" / "evaluate" / "mdpr", "mdpr", 1, 0.5)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
-def run(monkeypatch, *arguments):
-    monkeypatch.setattr(sys, "argv", ["tables", *arguments])
-    tables.main()
+def run(*words):
+    main(["tables", *words])
 
 
-def test_one_command_makes_all_tables_and_says_where_they_are(project, monkeypatch, capsys):
-    run(monkeypatch)
-    run(monkeypatch, "--show")
+def test_one_command_makes_all_tables_and_says_where_they_are(project, capsys):
+    run()
+    run("--show")
     assert sorted(path.name for path in (project / "artifacts" / "tables").iterdir()) == [
+        "metrics",
         "papers",
         "results.csv",
         "results.md",
@@ -40,36 +49,115 @@ def test_one_command_makes_all_tables_and_says_where_they_are(project, monkeypat
         assert text in printed
 
 
-def test_the_readme_takes_its_table_from_the_last_results(project, monkeypatch):
+def test_the_readme_takes_its_table_from_the_last_results(project):
     (project / "README.md").write_text("a\n<!-- results:begin -->\n<!-- results:end -->\nb\n")
-    run(monkeypatch)
-    run(monkeypatch, "--readme", "README.md")
+    run()
+    run("--page", "README.md")
     table = (project / "artifacts" / "tables" / "results.md").read_text()
     assert (project / "README.md").read_text() == f"a\n<!-- results:begin -->\n{table}<!-- results:end -->\nb\n"
 
 
-def test_the_readme_takes_the_differences_in_map_below_its_table(project, monkeypatch):
-    (project / "README.md").write_text("<!-- results:begin -->\n<!-- results:end -->\n")
-    run(monkeypatch)
-    rows = [Difference("mdpr", "baseline", "standard", metric, (1, 2), (0.5, 0.25)) for metric in ("mAP", "rank1")]
-    write_csv(rows, project / "differences.csv")
-    run(monkeypatch, "--readme", "README.md", "--differences", "differences.csv")
-    readme = (project / "README.md").read_text()
-    assert (project / "artifacts" / "tables" / "results.md").read_text() in readme
-    assert "| mdpr - baseline | standard | mAP | +37.5 ± 17.7 | +50.0 (1), +25.0 (2) |" in readme
-    assert "rank1" not in readme
+def test_the_metrics_are_small_files_that_dvc_reads(project):
+    run()
+    (file,) = (project / "artifacts" / "tables" / "metrics").iterdir()
+    assert file.name == "mdpr@people.json"
+    assert json.loads(file.read_text()) == {"standard": {"seed 1": dict.fromkeys(NAMES, 0.5)}}
 
 
-def test_the_readme_waits_for_results(project, monkeypatch):
+def test_the_metrics_of_each_split_are_kept(project):
+    for split, score in (("1", 0.5), ("2", 0.25)):
+        place = project / "results" / "mdpr" / f"seed1-split{split}"
+        write(place, "mdpr", 1, score, data="ten_splits", fingerprint=split)
+    (project / "params.yaml").write_text(yaml.safe_dump({"experiments": {"mdpr": {}}}))
+    run("--study")
+    (file,) = (project / "artifacts" / "study" / "metrics").iterdir()
+    found = json.loads(file.read_text())
+    assert sorted(values["seed 1"]["mAP"] for values in found.values()) == [0.25, 0.5]
+
+
+SCORES = {("teacher", 1): 0.5, ("teacher", 2): 0.25, ("student", 1): 0.75, ("student", 2): 0.25, ("student", 3): 0.9}
+
+
+@pytest.fixture
+def studied(project):
+    """A project with a study that is not at its end: the teacher lacks a seed, another row has none."""
+    declared = {"teacher": {}, "student": {"against": ["teacher", "teacher_cam"]}, "teacher_cam": {}}
+    (project / "params.yaml").write_text(yaml.safe_dump({"experiments": declared}))
+    for (name, seed), score in SCORES.items():
+        write(project / "results" / name / f"seed{seed}", name, seed, score)
+    return project
+
+
+def test_the_rows_of_a_study_are_compared_with_those_that_they_name_seed_by_seed(studied, capsys):
+    run("--study")
+    folder = studied / "artifacts" / "study"
+    (row,) = csv.DictReader((folder / "differences.csv").open())
+    assert (row["one"], row["other"], row["metric"], row["seeds"]) == ("student", "teacher", "mAP", "1 2")
+    assert float(row["mean"]) == 0.125
+    line = "| student - teacher | standard | mAP | +12.5 ± 17.7 | +25.0 (1), +0.0 (2) |"
+    assert line in (folder / "differences.md").read_text()
+    assert "artifacts/study/results.md" in capsys.readouterr().out
+    assert not (studied / "artifacts" / "tables").exists()
+
+
+def test_the_table_of_a_study_has_the_mean_of_a_rows_seeds(studied):
+    run("--study")
+    lines = (studied / "artifacts" / "study" / "results.md").read_text().splitlines()
+    (teacher,) = [line for line in lines if line.startswith("| teacher |")]
+    assert "<ins>37.5</ins> ± 17.7" in teacher
+    assert teacher.split("|")[-3].strip() == "2"
+
+
+def test_the_curves_of_all_seeds_of_a_study_are_drawn(studied):
+    for name, seed in SCORES:
+        place = studied / "results" / name / f"seed{seed}"
+        (place / "history.csv").write_text("epoch,loss\n1,3.0\n2,2.0\n")
+        (place / "cmc.csv").write_text("rank,cmc\n1,0.5\n2,0.75\n")
+    run("--study")
+    for name in ("cmc.png", "loss.png"):
+        assert (studied / "artifacts" / "study" / name).is_file()
+    assert not (studied / "artifacts" / "study" / "clusters.png").exists()
+
+
+def test_rows_that_are_not_declared_are_left_out_and_named(studied, capsys):
+    write(studied / "results" / "old" / "seed1", "old", 1, 0.1)
+    run("--study")
+    assert "left out, as params.yaml does not declare them: old" in capsys.readouterr().out
+    assert "old" not in (studied / "artifacts" / "study" / "results.csv").read_text()
+
+
+def test_a_page_takes_the_differences_of_a_study_below_its_table(studied):
+    page = studied / "page.md"
+    page.write_text("<!-- results:begin -->\n<!-- results:end -->\n")
+    run("--study")
+    run("--study", "--page", "page.md")
+    folder = studied / "artifacts" / "study"
+    assert (folder / "results.md").read_text() in page.read_text()
+    assert (folder / "differences.md").read_text() in page.read_text()
+
+
+def test_the_numbers_of_a_study_are_not_looked_for_in_tracking(studied):
+    run("--study")
+    with pytest.raises(SystemExit, match="error: --check-tracking is of the default run"):
+        run("--study", "--check-tracking")
+
+
+def test_a_study_of_which_nothing_was_made_is_said_to_have_no_results(studied):
+    shutil.rmtree(studied / "results")
+    with pytest.raises(SystemExit, match="error: no results to make tables of"):
+        run("--study")
+
+
+def test_the_readme_waits_for_results(project):
     with pytest.raises(SystemExit, match=r"error: no results at .*make repro"):
-        run(monkeypatch, "--readme", "README.md")
+        run("--page", "README.md")
 
 
-def test_the_quality_of_clusters_is_drawn_for_trainings_that_made_some(project, monkeypatch):
+def test_the_quality_of_clusters_is_drawn_for_trainings_that_made_some(project):
     folder = project / "artifacts" / "train" / "mdpr"
     folder.mkdir(parents=True)
     columns = ",".join(("epoch", "loss", *CLUSTER_MEASURES))
     (folder / "history.csv").write_text(f"{columns}\n1,3,40,0.2,0.3,0.8,0.5,\n2,2,36,0.1,0.4,0.8,0.6,0.3\n")
     (project / "artifacts" / "evaluate" / "mdpr" / "cmc.csv").write_text("rank,cmc\n1,0.5\n")
-    run(monkeypatch)
+    run()
     assert (project / "artifacts" / "tables" / "clusters.png").is_file()

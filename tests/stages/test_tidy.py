@@ -1,6 +1,6 @@
 import pytest
 
-from stages import tidy
+from pipeline.locking import exclusive_lock
 
 
 @pytest.fixture
@@ -15,15 +15,14 @@ def project(trained, tmp_path, monkeypatch):
 
 
 def test_it_lists_and_then_removes_what_is_left_over_and_nothing_else(project, capsys):
-    from pipeline.locking import alone
 
     runs, results = project.folder / ".runs", project.folder / "artifacts"
     made = {file: file.read_bytes() for file in results.rglob("*") if file.is_file()}
-    with alone(runs / "busy-0123456789abcdef", "trained"):
-        project.run(tidy)
+    with exclusive_lock(runs / "busy-0123456789abcdef", "trained"):
+        project.run("tidy")
         listed = capsys.readouterr().out
         assert (runs / "gone-0123456789abcdef").is_dir()
-        project.run(tidy, "--remove")
+        project.run("tidy", "--remove")
         removed = capsys.readouterr().out
     assert "3.0 MB  .runs/gone-0123456789abcdef: an unfinished training that params.yaml has no more" in listed
     assert "make tidy-now removes it" in listed
@@ -32,5 +31,5 @@ def test_it_lists_and_then_removes_what_is_left_over_and_nothing_else(project, c
     assert not (runs / "gone-0123456789abcdef").exists()
     assert (runs / "busy-0123456789abcdef").is_dir()
     assert {file: file.read_bytes() for file in results.rglob("*") if file.is_file()} == made
-    project.run(tidy)
+    project.run("tidy")
     assert "3.0 MB  .runs/busy-0123456789abcdef: " in capsys.readouterr().out  # its training has ended

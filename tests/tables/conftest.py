@@ -2,7 +2,8 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.evaluation.stamp import METRICS, Recipe, Result, market_protocol
+from pipeline.evaluation.metrics import NAMES
+from pipeline.evaluation.stamp import Recipe, Result, market_protocol
 
 RECIPE = Recipe(
     supervision="supervised",
@@ -28,7 +29,7 @@ def make_result():
         protocol = market_protocol(
             data=data, fingerprint="abc", counts={"query_images": 3}, is_generated=data == "people"
         )
-        metrics = dict.fromkeys(METRICS, score) | ({} if mAP_std is None else {"mAP_std": mAP_std})
+        metrics = dict.fromkeys(NAMES, score) | ({} if mAP_std is None else {"mAP_std": mAP_std})
         recipe = replace(RECIPE, supervision=supervision)
         return Result(experiment, method or experiment, seed, 1, metrics, replace(protocol, **changed), recipe)
 

@@ -51,7 +51,7 @@ def test_splits_are_paired_with_each_other(make_result):
     place = GridPlace(data="regdb", protocol="V->T", splits=2, experiments={"B": "agw_regdb", "B+SM": "smmd_regdb"})
     scores = {("agw", 1): 0.70, ("agw", 2): 0.80, ("smmd", 1): 0.73, ("smmd", 2): 0.81}
     results = [
-        make_result(f"{name}_regdb_{split}", score, data="regdb", search="V->T", fingerprint=f"split {split}")
+        make_result(f"{name}_regdb", score, data="regdb", search="V->T", fingerprint=f"split {split}")
         for (name, split), score in scores.items()
     ]
     (line,) = [line for line in lines_of(results, place) if line.startswith("| B+SM |")]

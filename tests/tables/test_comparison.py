@@ -81,8 +81,8 @@ def test_generated_data_says_so_in_both_titles(make_result):
 def test_splits_of_a_data_set_are_one_row(make_result):
     table = Comparison(data="regdb", protocol="V->T", ours=[Ours(row="ours", experiment="smmd_regdb", splits=2)])
     results = [
-        make_result(f"smmd_regdb_{split}", score, data="regdb", search="V->T", fingerprint=f"split {split}")
-        for split, score in ((1, 0.7), (2, 0.8), (3, 0.1))
+        make_result(name, score, data="regdb", search="V->T", fingerprint=f"split {split}")
+        for name, split, score in (("smmd_regdb", 1, 0.7), ("smmd_regdb", 2, 0.8), ("agw_regdb", 3, 0.1))
     ]
     found = compare(table, results, []).ours["ours"]
     assert found.estimates["mAP"].mean == pytest.approx(75.0)

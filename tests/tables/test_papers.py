@@ -1,6 +1,7 @@
 import pytest
 
 from pipeline.config import load
+from pipeline.experiments import data_sets, experiments, resolve_data
 from pipeline.tables.papers import read_papers
 from pipeline.tables.published import published_beside, read_published
 from pipeline.tables.results import REFERENCES
@@ -22,16 +23,15 @@ places = [{{data = "people", protocol = "standard", experiments = {{{name} = "x"
 
 def test_every_experiment_in_a_row_is_declared_in_params():
     named = {name for paper in read_papers().papers.values() for name in paper.experiments}
-    assert named - set(REFERENCES) <= set(load()["experiments"])
+    assert named - set(REFERENCES) <= set(experiments(load()))
 
 
 def test_every_experiment_on_real_data_stands_in_some_table():
     """Add it to pipeline/tables/papers.toml, and it is shown as not run until it is."""
     tree = load()
     named = {name for paper in read_papers().papers.values() for name in paper.experiments}
-    real = {name for name, data in tree["prepare"].items() if data["published_counts"]}
-    declared = {name for name, experiment in tree["experiments"].items() if experiment["data"] in real}
-    assert {name.partition("_seed")[0] for name in declared} <= named
+    real = {name for name in data_sets(tree) if resolve_data(tree, name)["published_counts"]}
+    assert {name for name, own in experiments(tree).items() if own["data"] in real} <= named
 
 
 def test_every_published_number_stands_in_some_comparison():

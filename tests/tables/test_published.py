@@ -65,18 +65,27 @@ def test_published_rows_are_merged_where_they_are_known_to_agree():
     assert ddag.metrics == {"rank1": 54.75, "rank10": 90.4, "rank20": 95.8, "mAP": 53.02, "mINP": 39.62}
 
 
+def test_a_metric_that_nobody_has_published_needs_no_column(tmp_path):
+    columns = [name for name in COLUMNS if name != "mINP"]
+    row = {**dict.fromkeys(columns, ""), "method": "X", "mAP": "80", "report": "own", "source": "page"}
+    (tmp_path / "rows.csv").write_text("\n".join([",".join(columns), ",".join(row.values())]) + "\n")
+    (found,) = read_published(tmp_path / "rows.csv")
+    assert found.metrics == {"mAP": 80.0}
+    (tmp_path / "rows.csv").write_text(",".join(name for name in columns if name != "venue") + "\n")
+    with pytest.raises(ValueError, match="expected the columns data, protocol"):
+        read_published(tmp_path / "rows.csv")
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("market1501,standard,supervised,X,,90,,,,80,,,own,", "line 2: a published number needs its source"),
-        ("market1501,standard,supervised,X,,90,,,,80,,,mine,page", "line 2: a published number needs its source"),
-        (
-            "market1501,standard,supervised,X,,9000,,,,80,,,own,page",
-            "line 2: expected percentages, got {'rank1': 9000.",
-        ),
+        ({"rank1": "90", "report": "own"}, "line 2: a published number needs its source"),
+        ({"rank1": "90", "report": "mine", "source": "page"}, "line 2: a published number needs its source"),
+        ({"rank1": "9000", "report": "own", "source": "page"}, "line 2: expected percentages, got {'rank1': 9000."),
     ],
 )
 def test_a_row_without_source_or_percentage_is_an_error(tmp_path, line, message):
-    (tmp_path / "rows.csv").write_text(",".join(COLUMNS) + "\n" + line + "\n")
+    row = dict.fromkeys(COLUMNS, "") | line
+    (tmp_path / "rows.csv").write_text("\n".join([",".join(row), ",".join(row.values())]) + "\n")
     with pytest.raises(ValueError, match=message):
         read_published(tmp_path / "rows.csv")

@@ -1,5 +1,6 @@
 import pytest
 
+from pipeline.tables import render
 from pipeline.tables.render import Cell, Table, drop_empty_columns, replace_readme_block, to_latex, to_markdown, to_text
 
 
@@ -14,6 +15,11 @@ def marked(*scores):
 
 def test_the_best_is_bold_and_the_second_best_underlined():
     assert marked("9.5", "10.0", "9.9") == ["9.5", "**10.0**", "<ins>9.9</ins>"]
+
+
+def test_where_less_is_better_the_smallest_is_bold(monkeypatch):
+    monkeypatch.setattr(render, "FALLING", {"mAP"})
+    assert marked("9.5", "10.0", "9.9") == ["**9.5**", "10.0", "<ins>9.9</ins>"]
 
 
 def test_equal_numbers_share_a_mark():

@@ -2,6 +2,7 @@ import csv
 
 import pytest
 
+from pipeline.evaluation.metrics import NAMES
 from pipeline.evaluation.stamp import write_result
 from pipeline.tables.results import COLUMNS, collect, read_csv, write_csv
 
@@ -10,10 +11,10 @@ def test_the_csv_has_exactly_the_promised_columns(tmp_path, make_result):
     write_csv([make_result("mdpr", 0.25), make_result("chance", 0.02, mAP_std=0.001)], tmp_path / "new" / "results.csv")
     with (tmp_path / "new" / "results.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    promised = (
-        "experiment, method, data, protocol, seed, trials, rank1, rank5, rank10, rank20, mAP, mAP_std, mINP, stamp"
-    )
+    metrics = ", ".join(NAMES).replace("mAP", "mAP, mAP_std")
+    promised = f"experiment, method, data, protocol, seed, trials, {metrics}, stamp"
     assert ", ".join(rows[0]) == promised == ", ".join(COLUMNS)
+    assert set(NAMES) >= {"rank1", "rank5", "rank10", "rank20", "mAP", "mINP"}, "those of published tables"
     assert [row["mAP_std"] for row in rows] == ["", "0.001"]
     assert rows[0]["protocol"].startswith("standard [")
 

@@ -100,7 +100,7 @@ def test_a_second_recorder_leaves_the_work_to_the_first(folder: Path) -> None:
     assert held is not None
     recorder.run(folder)
     assert FakeStore.told == []
-    locking.release(held)
+    held.release()
 
 
 @pytest.fixture(params=["refuses", "never answers"])

@@ -27,7 +27,7 @@ Path("table.md").write_text("| mAP |")
 block = {"method": "mdpr", "seed": 2, "data": "people", "training": {"epochs": 12}}
 Path("artifacts/mdpr").mkdir(parents=True)
 Path("artifacts/mdpr/meta.json").write_text(json.dumps({"experiment": block}))
-with stage_run(stage="evaluate", name="mdpr_seed2", params={"distance": "cosine"}) as run:
+with stage_run(stage="evaluate", name="mdpr", params={"distance": "cosine"}) as run:
     run.log_metrics({"mAP": 0.5})
     trained = Path("run_id").read_text()
     run.log_artifact("table.md")

@@ -8,7 +8,7 @@ from pipeline.batches.loading import Loader
 from pipeline.training.embed import embed
 from pipeline.training.step import PLAIN, prepared
 from pipeline.training.workers import Workers
-from tests.distributed.test_worker_invariance import baseline
+from tests.methods.examples import examples
 from tests.training.toy import CPU, Toy, make_data, make_trainer
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")]
@@ -49,7 +49,7 @@ def test_embeddings_are_those_of_the_cpu():
 @pytest.mark.parametrize("how", [{"groups_at_once": 4}, {"recompute": True}, {"compile": True}])
 def test_a_step_computes_the_same_in_every_way(how):
     def train(step):
-        method = baseline().to(GPU)
+        method = examples()["baseline"].build().to(GPU)
         trainer = make_trainer(
             method=method, epochs=1, precision="float32", device=GPU, groups_at_once=step.groups_at_once
         )

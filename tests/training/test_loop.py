@@ -111,7 +111,7 @@ class Clustering(Toy):
         self.shown.append(labels)
         return np.where(labels < 0, -1, np.arange(len(labels)) % (6 - epoch) - 1)
 
-    def notice(self, labels, is_infrared):
+    def describe_labels(self, labels, is_infrared):
         assert labels.shape == is_infrared.shape
         return f"{labels.max() + 1} clusters"
 

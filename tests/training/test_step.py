@@ -6,7 +6,7 @@ import torch
 from pipeline.config import parse
 from pipeline.training import step
 from pipeline.training.step import PLAIN, StepParams, networks, prepared
-from tests.distributed.test_worker_invariance import baseline, student
+from tests.methods.examples import each_example, examples
 from tests.training.toy import make_trainer
 
 CPU = torch.device("cpu")
@@ -14,7 +14,7 @@ COMPILED = PLAIN.model_copy(update={"compile": True})
 
 
 def train(how, said):
-    method = baseline()
+    method = examples()["baseline"].build()
     with prepared(method, how, CPU, said.append):
         trainer = make_trainer(method=method, epochs=3, groups_at_once=how.groups_at_once)
         return [row["loss"] for row in trainer.run()]
@@ -50,7 +50,7 @@ def test_what_can_not_be_compiled_though_a_compiler_is_there_runs_as_it_is(monke
 
 
 def test_the_teacher_is_a_network_too():
-    method = student()
+    method = examples()["student"].build()
     assert networks(method) == [method.network, method.teacher]
 
 
@@ -59,9 +59,10 @@ def test_recomputed_blocks_are_not_to_be_compiled():
         parse(StepParams, {"recompute": True, "compile": True, "groups_at_once": 1}, "resources.mdpr")
 
 
-@pytest.mark.parametrize("build", [baseline, student])
-def test_networks_with_their_channels_last_are_trained_and_saved_alike(build, tmp_path):
+@each_example(variants=False)
+def test_networks_with_their_channels_last_are_trained_and_saved_alike(name, tmp_path):
     def run(folder, layout):
+        build = examples()[name].build
         method = build().to(memory_format=layout)
         trainer = make_trainer(method=method, epochs=3, run_folder=folder)
         losses = [row["loss"] for row in trainer.run()]

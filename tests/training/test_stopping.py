@@ -6,31 +6,12 @@ import signal
 import pytest
 import torch
 
-from pipeline.batches.samplers import BatchParams
 from pipeline.training import checkpoint
 from pipeline.training.stopping import REQUEST, on_sigterm
-from tests.distributed import test_worker_invariance as methods
+from tests.methods.examples import examples
 from tests.training.toy import make_trainer
 
-BATCH = BatchParams(groups=2, identities=2, images=4)  # so that an epoch has several steps
-
-
-@pytest.fixture(autouse=True)
-def small_batches(monkeypatch):
-    monkeypatch.setattr(methods, "BATCH", BATCH)
-
-
-def smmd():
-    method = methods.smmd()
-    method.batch = BatchParams(groups=2, identities=2, images=2)
-    method.groups = 2
-    return method
-
-
-def student():
-    method = methods.student()
-    method.params = method.params.model_copy(update={"iterations": 3})
-    return method
+STOPS = [(name, *stop) for name, example in examples().items() if not example.is_variant for stop in example.stops]
 
 
 def interrupt(method, epoch, step):
@@ -55,8 +36,9 @@ def state_of(trainer):
     return [*trainer.method.state_dict().values(), *moments, torch.get_rng_state()]
 
 
-def train(make, folder, epochs, stop=None):
-    trainer = make_trainer(method=make(), epochs=epochs, run_folder=folder)
+def train(name, folder, epochs, stop=None):
+    example = examples()[name]
+    trainer = make_trainer(method=example.build(**example.several_steps), epochs=epochs, run_folder=folder)
     if stop:
         interrupt(trainer.method, *stop)
     with on_sigterm(folder):
@@ -64,43 +46,33 @@ def train(make, folder, epochs, stop=None):
     return trainer, [{key: value for key, value in row.items() if key != "images_per_second"} for row in history]
 
 
-@pytest.mark.parametrize(
-    ("make", "epochs", "stop"),
-    [
-        (methods.baseline, 2, (1, 1)),
-        (methods.mdpr, 2, (1, 1)),
-        (smmd, 12, (11, 1)),  # terms have begun by then
-        (student, 3, (0, 1)),  # the first pass has a momentum of its own
-        (student, 3, (2, 2)),
-    ],
-)
-def test_a_training_stopped_within_an_epoch_goes_on_bit_for_bit(tmp_path, make, epochs, stop, capsys):
-    undisturbed, expected = train(make, tmp_path / "undisturbed", epochs)
+@pytest.mark.parametrize(("name", "epochs", "epoch", "step"), STOPS)
+def test_a_training_stopped_within_an_epoch_goes_on_bit_for_bit(tmp_path, name, epochs, epoch, step, capsys):
+    undisturbed, expected = train(name, tmp_path / "undisturbed", epochs)
 
-    stopped, history = train(make, tmp_path / "stopped", epochs, stop)
-    epoch, step = stop
+    stopped, history = train(name, tmp_path / "stopped", epochs, (epoch, step))
     assert len(history) == epoch
     found = checkpoint.latest(tmp_path / "stopped")
     assert found.folder.name == f"epoch-{epoch:04d}-step-{step:06d}"
     assert not all(torch.equal(a, b) for a, b in zip(state_of(stopped), state_of(undisturbed), strict=True))
 
-    resumed, ours = train(make, tmp_path / "stopped", epochs)
+    resumed, ours = train(name, tmp_path / "stopped", epochs)
     assert f"resumed after epoch {epoch} and {step} steps of {epochs}" in capsys.readouterr().err
     assert ours == expected
     assert all(torch.equal(a, b) for a, b in zip(state_of(resumed), state_of(undisturbed), strict=True))
 
 
 def test_a_request_in_the_last_step_of_an_epoch_ends_the_training_after_it(tmp_path):
-    _, history = train(methods.baseline, tmp_path, 3, (1, 3))
+    _, history = train("baseline", tmp_path, 3, (1, 3))
     assert [row["epoch"] for row in history] == [1, 2]
     assert checkpoint.latest(tmp_path).folder.name == "epoch-0002"
 
 
 def test_a_damaged_checkpoint_within_an_epoch_falls_back_to_the_epoch_before(tmp_path, capsys):
-    _, expected = train(methods.baseline, tmp_path / "undisturbed", 2)
-    train(methods.baseline, tmp_path / "stopped", 2, (1, 1))
+    _, expected = train("baseline", tmp_path / "undisturbed", 2)
+    train("baseline", tmp_path / "stopped", 2, (1, 1))
     (tmp_path / "stopped" / "epoch-0001-step-000001" / checkpoint.METHOD).write_bytes(b"tampered")
-    _, ours = train(methods.baseline, tmp_path / "stopped", 2)
+    _, ours = train("baseline", tmp_path / "stopped", 2)
     said = capsys.readouterr().err
     assert "passing over a damaged checkpoint" in said
     assert "resumed after epoch 1 of 2" in said

@@ -31,25 +31,25 @@ def _talk(rank, folder):
     dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=SIZE)
     here = Workers.current()
     summed, followed = _tensors(rank), _tensors(rank)
-    here.sum_(summed[0])
-    here.follow_first(followed)
-    joined = here.join(torch.full((2, 3), rank))
+    here.all_reduce_sum(summed[0])
+    here.broadcast_from_first(followed)
+    joined = here.all_gather(torch.full((2, 3), rank))
     torch.manual_seed(0)
     images, _ = make_data()
     embedder = Toy(num_classes=6, groups=1, seed=0).embedder()
     loader = Loader(images, np.ones(48), np.zeros(48), None, CPU, torch.float32)
     embedded = embed(embedder, loader, np.arange(48), batch_size=8, workers=here)
     heard = {"rank": here.rank, "size": here.size, "is_first": here.is_first, "joined": joined, "embedded": embedded}
-    here.agree("the epoch", 3)
+    here.check_equal("the epoch", 3)
     with pytest.raises(ValueError, match="the workers differ in the epoch") as differ:
-        here.agree("the epoch", 3 if rank < 2 else 0)
+        here.check_equal("the epoch", 3 if rank < 2 else 0)
     heard["differ"] = str(differ.value)
-    heard["once"] = here.once(lambda: f"computed by {rank}")
+    heard["once"] = here.run_on_first(lambda: f"computed by {rank}")
     with pytest.raises(LookupError, match="no cluster, says 0") as failed:
-        here.once(_refuse_on(rank))
+        here.run_on_first(_refuse_on(rank))
     heard["failed"] = str(failed.value)
     torch.save({**heard, "summed": summed[0], "followed": followed}, folder / f"worker-{rank}")
-    here.wait()
+    here.barrier()
     dist.destroy_process_group()
 
 
@@ -113,11 +113,11 @@ def test_one_worker_talks_to_nobody():
     alone = Workers.current()
     assert alone == Workers(0, 1)
     tensors = _tensors(0)
-    alone.sum_(tensors[0])
-    alone.follow_first(tensors)
-    alone.wait()
+    alone.all_reduce_sum(tensors[0])
+    alone.broadcast_from_first(tensors)
+    alone.barrier()
     assert equal(tensors, _tensors(0))
-    assert alone.join(tensors[0]) is tensors[0]
+    assert alone.all_gather(tensors[0]) is tensors[0]
 
 
 def test_workers_that_differ_all_learn_it(heard):
@@ -128,4 +128,4 @@ def test_workers_that_differ_all_learn_it(heard):
 def test_what_is_computed_once_reaches_every_worker_and_so_does_its_error(heard):
     assert {there["once"] for there in heard} == {"computed by 0"}
     assert len({there["failed"] for there in heard}) == 1
-    assert Workers(0, 1).once(lambda: 5) == 5
+    assert Workers(0, 1).run_on_first(lambda: 5) == 5

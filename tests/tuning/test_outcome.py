@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from pipeline.tuning.gain import Gain
+from pipeline.tuning.compare_tuned import Gain
 from pipeline.tuning.outcome import Outcome, Trial
 
 RATE = "training.learning_rate"
@@ -46,7 +46,7 @@ def test_a_start_that_failed_leaves_the_gain_open(tmp_path):
 
 def test_where_no_trial_came_to_the_end_it_is_said_what_became_of_them():
     with pytest.raises(
-        ValueError, match=r"tune\.small: no trial came to the end:(\n.*)*failed: RuntimeError: no memory"
+        ValueError, match=r"search small: no trial came to the end:(\n.*)*failed: RuntimeError: no memory"
     ):
         _ = outcome(([], "RuntimeError: no memory"), ([0.1], "")).best
 

@@ -12,13 +12,13 @@ from tests.tuning.small import SEARCH
 
 
 def plan(runs, data, search=SEARCH, block=BASELINE, method=Baseline):
-    params = parse(TuneParams, search, "tune.small")
+    params = parse(TuneParams, search, "studies.searches.small")
     folder = search_folder("small", params, block, method, data, runs)
     return make_plan("small", params, block, method, data, folder)
 
 
-def test_the_first_trial_is_the_experiment_with_start_and_fidelity_laid_over_it(noise, tmp_path):
-    made = plan(tmp_path, noise, changed(SEARCH, start={"training": {"learning_rate": 1e-9}}))
+def test_the_first_trial_is_the_experiment_with_first_and_fidelity_laid_over_it(noise, tmp_path):
+    made = plan(tmp_path, noise, changed(SEARCH, first={"training": {"learning_rate": 1e-9}}))
     assert made.start == {"training.learning_rate": 1e-9}
     assert made.epochs == 4
     block = changed(BASELINE, training__epochs=4, training__learning_rate=1e-9)
@@ -36,8 +36,8 @@ def test_a_trial_is_the_same_job_with_other_values_and_a_folder_of_its_own(noise
     assert one.meta["num_classes"] == 4
 
 
-def test_what_was_found_holds_the_start_and_what_differs_from_it_but_no_fidelity(noise, tmp_path):
-    made = plan(tmp_path, noise, changed(SEARCH, start={"seed": 7}))
+def test_what_was_found_holds_first_and_what_differs_from_it_but_no_fidelity(noise, tmp_path):
+    made = plan(tmp_path, noise, changed(SEARCH, first={"seed": 7}))
     assert made.found(made.start) == {"seed": 7}
     assert made.found({"training.learning_rate": 2e-3}) == {"seed": 7, "training": {"learning_rate": 2e-3}}
 

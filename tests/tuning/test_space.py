@@ -10,7 +10,7 @@ def test_domains_are_found_by_dotted_names_where_they_stand_in_for_values():
         "training": {"learning_rate": RATE},
         "settings": {"clustering": {"k1": {"kind": "choice", "values": [8, 30]}}},
     }
-    space = read_space(block, "tune.a.space")
+    space = read_space(block, "studies.searches.a.space")
     assert space == {
         "training.learning_rate": Range(kind="log_uniform", low=1e-4, high=1e-2),
         "settings.clustering.k1": Choice(kind="choice", values=[8, 30]),

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.datasets.listing import Listing
-from pipeline.datasets.progress import in_threads
+from pipeline.datasets.threads import in_threads
 from pipeline.datasets.validation import rules
 from pipeline.datasets.validation.findings import Finding
 from pipeline.datasets.validation.inspection import Facts, UnusableError, decode, digest, mislabelled, turned
@@ -18,22 +18,22 @@ from pipeline.datasets.validation.report import Report, describe
 from pipeline.images.table import COLUMNS, SPLIT_OF_ROLE, fingerprint
 
 
-class Keeper(Protocol):
+class ImageCache(Protocol):
     """Who takes the images as they are decoded, and knows those that it has: ``pipeline.datasets.packing``."""
 
-    def recall(self, row: int, sha256: str) -> Facts | None:
+    def lookup(self, row: int, sha256: str) -> Facts | None:
         """Returns the facts of the image of a row, if it is kept already and its file has this digest."""
 
-    def keep(self, row: int, facts: Facts, pixels: np.ndarray) -> None:
+    def store(self, row: int, facts: Facts, pixels: np.ndarray) -> None:
         """Takes the pixels of a row, uint8 ``[H, W, 3]``; called by several threads."""
 
 
 def examine(
-    listing: Listing, *, name: str, is_whole: bool, keeper: Keeper | None, workers: int
+    listing: Listing, *, name: str, is_whole: bool, cache: ImageCache | None, workers: int
 ) -> tuple[pd.DataFrame, Report]:
     """Returns the image table of a listing in its order, and the report on it, whatever was found.
 
-    Every file is read once, by ``workers`` threads: digest, header and pixels come of the same bytes. ``keeper`` gets
+    Every file is read once, by ``workers`` threads: digest, header and pixels come of the same bytes. ``cache`` gets
     the images; what it has already is not decoded again. ``is_whole`` holds the data set against its published counts.
     A table with errors is not to be used.
 
@@ -43,10 +43,10 @@ def examine(
     if is_whole and listing.published is None:
         raise ValueError(f"published_counts: nobody has published counts of {listing.name}; set it to false")
     looked = in_threads(
-        lambda row: _look(listing.folder, listing.entries[row].path, row, keeper),
+        lambda row: _look(listing.folder, listing.entries[row].path, row, cache),
         range(len(listing.entries)),
         workers=workers,
-        what="checking images" if keeper is None else "packing images",
+        what="checking images" if cache is None else "packing images",
     )
     found = [Finding("reader", problem) for problem in listing.problems]
     found += [Finding("note", note) for note in listing.notes]
@@ -64,7 +64,7 @@ def _check_table(listing: Listing, table: pd.DataFrame, pixels: pd.Series, *, is
         return [Finding("nothing", "no images")]
     counted = []
     if is_whole and listing.published is not None:
-        counted = rules.check_counts(table, listing.published, tuple(listing.hearsay))
+        counted = rules.check_counts(table, listing.published, tuple(listing.unverified_counts))
     as_published = is_whole and not any(finding.is_error for finding in counted)
     return [
         *rules.check_rows(table, num_cameras=listing.num_cameras),
@@ -75,15 +75,15 @@ def _check_table(listing: Listing, table: pd.DataFrame, pixels: pd.Series, *, is
     ]
 
 
-def _look(folder: Path, path: str, row: int, keeper: Keeper | None) -> tuple[Facts | None, list[Finding]]:
+def _look(folder: Path, path: str, row: int, cache: ImageCache | None) -> tuple[Facts | None, list[Finding]]:
     """Returns the facts of an image file, None when it gives no pixels, and what is wrong with it."""
     try:
         content = (folder / path).read_bytes()
-        facts = keeper.recall(row, digest(content)) if keeper else None
+        facts = cache.lookup(row, digest(content)) if cache else None
         if facts is None:
             facts, pixels = decode(content, path)
-            if keeper:
-                keeper.keep(row, facts, pixels)
+            if cache:
+                cache.store(row, facts, pixels)
     except FileNotFoundError:
         return None, [Finding("missing", f"{path}: no such file")]
     except OSError as error:
@@ -111,6 +111,6 @@ def tabulate(listing: Listing, *, is_whole: bool) -> tuple[pd.DataFrame, list[st
         ValueError: when it is to be whole and nobody has published its counts.
     """
     workers = os.cpu_count() or 1
-    table, report = examine(listing, name=listing.name, is_whole=is_whole, keeper=None, workers=workers)
+    table, report = examine(listing, name=listing.name, is_whole=is_whole, cache=None, workers=workers)
     report.refuse_errors(listing.folder)
     return table, report.notes

@@ -72,7 +72,7 @@ RULES = {
         "numbers that are not the published ones",
         "complete the data set, or set published_counts: false to use a part of it under a name of its own",
     ),
-    "hearsay": Rule(
+    "unverified_counts": Rule(
         False, "numbers that are not those of the literature", "compare them with what the makers have sent you"
     ),
     "unanswered": Rule(

@@ -54,7 +54,7 @@ class Report:
     @property
     def notes(self) -> list[str]:
         """What goes with the data set wherever it goes: the reader's notes, and numbers that are not as heard of."""
-        return [finding.text for finding in self.findings if finding.rule in ("note", "hearsay")]
+        return [finding.text for finding in self.findings if finding.rule in ("note", "unverified_counts")]
 
     def refuse_errors(self, folder: Path) -> None:
         """Ensures that there are no errors.

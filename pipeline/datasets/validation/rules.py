@@ -85,16 +85,16 @@ def check_sizes(table: pd.DataFrame) -> list[Finding]:
     ]
 
 
-def check_counts(table: pd.DataFrame, published: Counts, hearsay: tuple[str, ...]) -> list[Finding]:
-    """Returns a finding for each number that is not the published one; ``hearsay`` names those of the literature."""
+def check_counts(table: pd.DataFrame, published: Counts, unverified_counts: tuple[str, ...]) -> list[Finding]:
+    """Returns a finding for each number that is not the published one, which for some only the literature has."""
     here = asdict(count(table))
     return [
         Finding(
-            "hearsay",
+            "unverified_counts",
             f"{name.replace('_', ' ')}: {number:,} published, {here[name]:,} here "
             "(a count that only the literature has)",
         )
-        if name in hearsay
+        if name in unverified_counts
         else Finding("counts", f"{name.replace('_', ' ')}: {number:,} published, {here[name]:,} here")
         for name, number in asdict(published).items()
         if here[name] != number

@@ -10,21 +10,24 @@ import torch
 
 from pipeline.backbones.resnet import BackboneParams, ResNet
 from pipeline.batches.loading import Batch
-from pipeline.batches.samplers import identity_batches, report
+from pipeline.batches.samplers import describe_identities, identity_batches
 from pipeline.layers.embedder import Embedder
 from pipeline.losses.cross_entropy import SmoothedCrossEntropy
-from pipeline.losses.triplet import TripletLoss
+from pipeline.losses.triplet import Margin, TripletLoss
 from pipeline.methods.baseline.network import BaselineNetwork, BaselineOutput
 from pipeline.training.method import Method, MethodParams, StepOutput
 
 
 class BaselineParams(MethodParams):
-    """Every number of the method; losses are summed with weight 1."""
+    """Every number of the method; losses are summed with weight 1.
+
+    ``triplet_margin``: a margin, or "soft", which 0 means too.
+    """
 
     backbone: BackboneParams
     pooling: Literal["gem", "average"]
     smoothing: float
-    triplet_margin: float
+    triplet_margin: Margin
 
 
 class Baseline(Method):
@@ -55,11 +58,11 @@ class Baseline(Method):
                 num_classes=num_classes,
             )
         self.identity_loss = SmoothedCrossEntropy(smoothing=params.smoothing)
-        self.triplet_loss = TripletLoss(margin=params.triplet_margin)
+        self.triplet_loss = TripletLoss(margin=params.triplet_margin or "soft")
 
-    def notice(self, labels: np.ndarray, is_infrared: np.ndarray) -> str:
+    def describe_labels(self, labels: np.ndarray, is_infrared: np.ndarray) -> str:
         """Returns how many identities have too few images."""
-        return report(labels, identities=self.batch.identities, images=self.batch.images)
+        return describe_identities(labels, identities=self.batch.identities, images=self.batch.images)
 
     def batches(self, labels: np.ndarray, epoch: int) -> Iterable[np.ndarray]:
         """Yields identity batches."""

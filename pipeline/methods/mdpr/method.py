@@ -12,10 +12,10 @@ from torch import Tensor
 
 from pipeline.backbones.resnet import BackboneParams, ResNet
 from pipeline.batches.loading import Batch
-from pipeline.batches.samplers import identity_batches, report
+from pipeline.batches.samplers import describe_identities, identity_batches
 from pipeline.layers.embedder import Embedder
 from pipeline.layers.parts import check_stripes
-from pipeline.losses.triplet import TripletLoss
+from pipeline.losses.triplet import Margin, TripletLoss
 from pipeline.methods.mdpr.authors import mdpr_from_authors
 from pipeline.methods.mdpr.losses import (
     AttentionDiversityLoss,
@@ -32,7 +32,8 @@ class MDPRParams(MethodParams):
 
     Network: ``part_num`` stripes (0 for none), ``attn_num`` attention maps at each depth; the rest are switches.
     Losses: ``scale``, ``margin`` and ``smoothing`` of the circle softmax; ``diversity`` keeps attention maps apart
-    and, times ``foreground_weight``, small; ``distillation`` is "none" or the form of the mutual distillation.
+    and, times ``foreground_weight``, small; ``triplet_margin`` is a margin, or "soft", which 0 means too;
+    ``distillation`` is "none" or the form of the mutual distillation.
     ``features``: what the test feature is made of, some of hard_global, hard_parts, attn4, attn3, fusion.
     """
 
@@ -51,7 +52,7 @@ class MDPRParams(MethodParams):
     scale: float
     margin: float
     smoothing: float
-    triplet_margin: float
+    triplet_margin: Margin
     features: list[str]
 
 
@@ -96,7 +97,7 @@ class MDPR(Method):
             )
         self.network.feature_heads(params.features)
         self.identity_loss = CircleSoftmaxLoss(scale=params.scale, margin=params.margin, smoothing=params.smoothing)
-        self.triplet_loss = TripletLoss(margin=params.triplet_margin)
+        self.triplet_loss = TripletLoss(margin=params.triplet_margin or "soft")
         self.diversity_loss = AttentionDiversityLoss()
         self.foreground_loss = ForegroundMassLoss(weight=params.foreground_weight)
         self.distillation_loss: MutualDistillationLoss | None = None
@@ -110,9 +111,9 @@ class MDPR(Method):
         """Returns a state by our names from one by the names of github.com/KuilongCui/MDPR."""
         return mdpr_from_authors(state)
 
-    def notice(self, labels: np.ndarray, is_infrared: np.ndarray) -> str:
+    def describe_labels(self, labels: np.ndarray, is_infrared: np.ndarray) -> str:
         """Returns how many identities have too few images."""
-        return report(labels, identities=self.params.batch.identities, images=self.params.batch.images)
+        return describe_identities(labels, identities=self.params.batch.identities, images=self.params.batch.images)
 
     def batches(self, labels: np.ndarray, epoch: int) -> Iterable[np.ndarray]:
         """Yields identity batches."""

@@ -93,7 +93,7 @@ def _draw(members: np.ndarray, cameras: np.ndarray | None, images: int, generato
     return np.concatenate([[first], rest])
 
 
-def cluster_report(labels: np.ndarray, *, groups: int, identities: int, images: int) -> str:
+def describe_clusters(labels: np.ndarray, *, groups: int, identities: int, images: int) -> str:
     """Returns one line for people: clusters, noise, and what the sampler must repeat."""
     counts = np.unique(labels[labels >= 0], return_counts=True)[1]
     noise = labels.size - int(counts.sum())

@@ -14,16 +14,33 @@ from torch import Tensor
 from pipeline.backbones import weights
 from pipeline.backbones.resnet import BackboneParams, ResNet
 from pipeline.batches.loading import Batch
-from pipeline.clustering.pseudo_labels import ClusteringParams, find_clusters, read_labels
+from pipeline.clustering.pseudo_labels import find_clusters
 from pipeline.clustering.quality import measure_quality
 from pipeline.config import Record
 from pipeline.layers.embedder import Embedder
 from pipeline.methods.mskd.authors import mskd_from_authors
-from pipeline.methods.mskd.batches import cluster_batches, cluster_report
+from pipeline.methods.mskd.batches import cluster_batches, describe_clusters
 from pipeline.methods.mskd.losses import MimickedViews, MultiViewLoss, centroids, update_memory
 from pipeline.methods.mskd.network import MSKDNetwork, Stripes, split_views
+from pipeline.training.cluster_labels import read_labels
 from pipeline.training.method import EmbedAll, Method, MethodParams, StepOutput
 from pipeline.training.workers import Workers
+
+
+class ClusteringParams(Record):
+    """How embeddings become clusters.
+
+    ``center_cameras`` takes each camera's mean from its embeddings first. The Jaccard distance has ``k1`` and ``k2``
+    neighbours; that of each local view weighs ``local_weight``, the global one's the rest. DBSCAN joins images within
+    ``eps`` of one that has ``min_samples`` so near, itself among them.
+    """
+
+    center_cameras: bool
+    local_weight: Annotated[float, Field(ge=0)]
+    k1: Annotated[int, Field(ge=1)]
+    k2: Annotated[int, Field(ge=1)]
+    eps: Annotated[float, Field(gt=0)]
+    min_samples: Annotated[int, Field(ge=1)]
 
 
 class FirstPassParams(Record):
@@ -145,9 +162,9 @@ class MSKD(Method):
             self.teacher.eval()
         return self
 
-    def notice(self, labels: np.ndarray, is_infrared: np.ndarray) -> str:
+    def describe_labels(self, labels: np.ndarray, is_infrared: np.ndarray) -> str:
         """Returns how many clusters there are, and how many are too small or too few."""
-        return cluster_report(labels, **self.params.batch.model_dump())
+        return describe_clusters(labels, **self.params.batch.model_dump())
 
     def enter_epoch(self, epoch: int) -> None:
         """Sets the momentum of the epoch's memories."""
@@ -172,7 +189,7 @@ class MSKD(Method):
             _check_clusters(found, epoch)
             return found, centroids(views, torch.from_numpy(found))
 
-        found, memories = Workers.current().once(cluster)
+        found, memories = Workers.current().run_on_first(cluster)
         self.memories = memories.to(self.memories)
         return _spread(found, rows, len(labels))
 

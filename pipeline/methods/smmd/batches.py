@@ -50,7 +50,7 @@ def modality_batches(
         )
 
 
-def report_modalities(labels: np.ndarray, is_infrared: np.ndarray) -> str:
+def describe_modalities(labels: np.ndarray, is_infrared: np.ndarray) -> str:
     """Returns one line for people: how many images there are, and who is seen in one modality only."""
     visible, infrared = (np.unique(labels[(labels >= 0) & side]) for side in (~is_infrared, is_infrared))
     counts = [int(((labels >= 0) & side).sum()) for side in (~is_infrared, is_infrared)]

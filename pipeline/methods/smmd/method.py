@@ -27,7 +27,7 @@ from pipeline.layers.embedder import Embedder
 from pipeline.losses.feature_mimicry import FeatureMimicryLoss
 from pipeline.losses.triplet import TripletLoss
 from pipeline.methods.smmd.authors import agw_from_authors
-from pipeline.methods.smmd.batches import modality_batches, report_modalities
+from pipeline.methods.smmd.batches import describe_modalities, modality_batches
 from pipeline.methods.smmd.losses import (
     Direction,
     ModalityDistillationLoss,
@@ -47,7 +47,7 @@ Epoch = Annotated[int, Field(ge=0)]
 
 class TwoStreamParams(MethodParams):
     """The baselines: ``base`` has average pooling, no non-local block and batch-hard triplets of ``triplet_margin``;
-    ``agw`` has GeM, non-local blocks in layers 2 and 3 and weighted triplets, which need no margin (null).
+    ``agw`` has GeM, non-local blocks in layers 2 and 3 and weighted triplets, without a margin ("weighted", or null).
 
     ``batch.images`` counts those of each identity in each modality. Losses are summed with weight 1.
     """
@@ -56,7 +56,7 @@ class TwoStreamParams(MethodParams):
     pooling: Literal["gem", "average"]
     non_local: Annotated[tuple[int, int, int, int], Field(strict=False)]
     smoothing: Annotated[float, Field(ge=0, lt=1)]
-    triplet_margin: Annotated[float, Field(ge=0)] | None
+    triplet_margin: Annotated[float, Field(ge=0)] | Literal["soft", "weighted"] | None
 
 
 class PrototypeParams(Record):
@@ -140,8 +140,10 @@ class TwoStream(Method):
                 num_classes=num_classes,
             )
         self.identity_loss = nn.CrossEntropyLoss(label_smoothing=params.smoothing)
-        margin = params.triplet_margin
-        self.triplet_loss: nn.Module = WeightedTripletLoss() if margin is None else TripletLoss(margin=margin)
+        if params.triplet_margin is None or params.triplet_margin == "weighted":
+            self.triplet_loss: nn.Module = WeightedTripletLoss()
+        else:
+            self.triplet_loss = TripletLoss(margin=params.triplet_margin or "soft")
 
     @classmethod
     def from_authors(cls, state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -156,9 +158,9 @@ class TwoStream(Method):
         """Returns neck and classifier, which the authors of AGW train ten times as fast as the rest."""
         return [self.network.neck, self.network.classifier]
 
-    def notice(self, labels: np.ndarray, is_infrared: np.ndarray) -> str:
+    def describe_labels(self, labels: np.ndarray, is_infrared: np.ndarray) -> str:
         """Returns how many images there are, and how many identities were seen in one modality only."""
-        return report_modalities(labels, is_infrared)
+        return describe_modalities(labels, is_infrared)
 
     def batches(self, labels: np.ndarray, epoch: int) -> Iterable[np.ndarray]:
         """Yields batches of persons in both modalities."""

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from pipeline.datasets.listing import Listing
-from pipeline.datasets.market1501 import list_images
+from pipeline.datasets.readers.market1501 import list_images
 from pipeline.datasets.validation.examination import examine, tabulate
 from pipeline.images.table import Counts, DataError, fingerprint
 
@@ -21,7 +21,7 @@ def listed(market: Path) -> Listing:
 
 def found(market: Path, *, is_whole: bool = False) -> dict[str, list[str]]:
     """Returns the texts of what is found, by rule, but for the one query that nothing can answer."""
-    _, report = examine(listed(market), name="small", is_whole=is_whole, keeper=None, workers=2)
+    _, report = examine(listed(market), name="small", is_whole=is_whole, cache=None, workers=2)
     texts: dict[str, list[str]] = {}
     for finding in report.findings:
         texts.setdefault(finding.rule, []).append(finding.text)
@@ -32,14 +32,14 @@ def found(market: Path, *, is_whole: bool = False) -> dict[str, list[str]]:
 
 
 def test_in_a_good_data_set_nothing_is_found_and_it_bears_its_fingerprint(market: Path) -> None:
-    table, report = examine(listed(market), name="small", is_whole=True, keeper=None, workers=2)
+    table, report = examine(listed(market), name="small", is_whole=True, cache=None, workers=2)
     assert [finding.rule for finding in report.findings] == ["unanswered"]
     assert (report.fingerprint, report.published) == (fingerprint(table), COUNTS)
     assert found(market, is_whole=True) == {}
 
 
 def test_a_part_of_a_data_set_is_held_against_nothing(market: Path) -> None:
-    _, report = examine(listed(market), name="small", is_whole=False, keeper=None, workers=1)
+    _, report = examine(listed(market), name="small", is_whole=False, cache=None, workers=1)
     assert report.published is None
 
 
@@ -98,13 +98,13 @@ def test_a_folder_in_place_of_an_image_is_named(market: Path) -> None:
 def test_numbers_that_nobody_has_published_can_not_be_held_against_anything(market: Path) -> None:
     unpublished = replace(listed(market), published=None)
     with pytest.raises(ValueError, match="nobody has published counts of market1501; set it to false"):
-        examine(unpublished, name="small", is_whole=True, keeper=None, workers=1)
-    examine(unpublished, name="small", is_whole=False, keeper=None, workers=1)
+        examine(unpublished, name="small", is_whole=True, cache=None, workers=1)
+    examine(unpublished, name="small", is_whole=False, cache=None, workers=1)
 
 
 def test_a_table_with_errors_has_no_fingerprint(market: Path) -> None:
     (market / TRAIN).write_bytes(b"")
-    table, report = examine(listed(market), name="small", is_whole=False, keeper=None, workers=1)
+    table, report = examine(listed(market), name="small", is_whole=False, cache=None, workers=1)
     assert report.fingerprint == ""
     assert table["sha256"][0] == ""
     assert len(table) == 9

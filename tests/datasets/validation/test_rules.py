@@ -95,7 +95,7 @@ def test_an_image_that_could_not_be_read_has_no_size_to_find_small(table: pd.Dat
 
 def test_a_number_is_an_error_and_one_that_is_only_heard_of_is_a_warning(table: pd.DataFrame) -> None:
     found = rules.check_counts(table, Counts(3, 2, 2, 2, 5, 9), ("gallery_identities",))
-    assert [(one.rule, one.is_error) for one in found] == [("counts", True), ("hearsay", False)]
+    assert [(one.rule, one.is_error) for one in found] == [("counts", True), ("unverified_counts", False)]
     assert found[0].text == "gallery images: 5 published, 4 here"
     assert found[1].text == "gallery identities: 9 published, 2 here (a count that only the literature has)"
 

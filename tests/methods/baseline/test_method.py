@@ -39,6 +39,11 @@ def test_each_number_changes_the_loss(changes):
     assert baseline()(batch).loss.item() != baseline(**changes)(batch).loss.item()
 
 
+def test_a_margin_of_0_is_the_soft_one():
+    batch = Batch(IMAGES, LABELS, LABELS, LABELS)
+    assert baseline(triplet_margin=0.0)(batch).loss.item() == baseline(triplet_margin="soft")(batch).loss.item()
+
+
 def test_the_seed_alone_fills_the_network():
     torch.manual_seed(1)
     first = baseline(seed=5).network.state_dict()

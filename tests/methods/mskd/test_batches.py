@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.methods.mskd.batches import cluster_batches, cluster_report
+from pipeline.methods.mskd.batches import cluster_batches, describe_clusters
 
 
 def batches(labels, cameras, *, groups=1, identities=2, images=4, steps=20, seed=0, epoch=0):
@@ -135,7 +135,7 @@ def test_one_giant_cluster_fills_the_whole_batch() -> None:
 
 def test_the_report_names_noise_and_what_is_repeated() -> None:
     labels = np.array([0, 0, 0, 1, 1, -1, -1])
-    assert cluster_report(labels, groups=1, identities=2, images=2) == "2 clusters, 2 of 7 images are noise"
-    line = cluster_report(labels, groups=2, identities=2, images=3)
+    assert describe_clusters(labels, groups=1, identities=2, images=2) == "2 clusters, 2 of 7 images are noise"
+    line = describe_clusters(labels, groups=2, identities=2, images=3)
     assert "1 clusters have fewer than 3 images and repeat theirs" in line
     assert "a batch wants 4 clusters and repeats some" in line

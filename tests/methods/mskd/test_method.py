@@ -5,12 +5,12 @@ import pytest
 import torch
 
 from pipeline.batches.loading import Batch
-from pipeline.clustering.pseudo_labels import write_labels
 from pipeline.images.store import ImageStore
 from pipeline.images.table import fingerprint, write
 from pipeline.methods.mskd.losses import centroids
 from pipeline.methods.mskd.method import MSKD, MSKDParams
 from pipeline.training import checkpoint
+from pipeline.training.cluster_labels import write_labels
 from pipeline.training.experiment import describe, run
 from pipeline.training.groups import batch_statistics_of
 from pipeline.training.workers import Workers
@@ -226,7 +226,7 @@ def test_fewer_clusters_than_a_batch_wants_are_repeated_and_said_to_be(monkeypat
     with_clusters(monkeypatch, [0] * 5 + [1] * 3 + [2] * 4 + [-1] * 20)
     method = build()
     labels = method.begin_epoch(0, embed_all, GIVEN)
-    assert "a batch wants 4 clusters and repeats some" in method.notice(labels[:32], np.zeros(32, dtype=bool))
+    assert "a batch wants 4 clusters and repeats some" in method.describe_labels(labels[:32], np.zeros(32, dtype=bool))
     batches = list(method.batches(labels, 0))
     assert [rows.shape for rows in batches] == [(2, 4)] * 4
     assert set(labels[batches[0].ravel()]) == {0, 1, 2}
@@ -289,7 +289,7 @@ def test_workers_other_than_the_first_take_its_clusters(monkeypatch):
     first = build()
     labels = first.begin_epoch(0, embed_all, GIVEN)
     answer = labels[:32].copy(), first.memories.clone()
-    monkeypatch.setattr(Workers, "once", lambda workers, compute: answer)
+    monkeypatch.setattr(Workers, "run_on_first", lambda workers, compute: answer)
     with_clusters(monkeypatch, [-1] * 32)
     other = build()
     assert np.array_equal(other.begin_epoch(0, embed_all, GIVEN), labels)

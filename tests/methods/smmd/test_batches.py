@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pipeline.methods.smmd.batches import modality_batches, report_modalities
+from pipeline.methods.smmd.batches import describe_modalities, modality_batches
 
 LABELS = np.repeat(np.arange(8), 10)
 IS_INFRARED = np.tile(np.arange(10) >= 6, 8)
@@ -53,6 +53,6 @@ def test_too_few_persons_in_both_modalities_are_an_error():
 
 
 def test_persons_seen_in_one_modality_only_are_reported():
-    line = report_modalities(LABELS, IS_INFRARED)
+    line = describe_modalities(LABELS, IS_INFRARED)
     assert line.endswith("of 6 identities seen in both; never drawn, as seen in one only: 1 visible and 1 infrared")
-    assert report_modalities(LABELS[:60], IS_INFRARED[:60]).endswith("of 6 identities seen in both")
+    assert describe_modalities(LABELS[:60], IS_INFRARED[:60]).endswith("of 6 identities seen in both")

@@ -78,7 +78,8 @@ VARIANTS = {
     "prototypes' temperature": changed("prototypes", temperature=0.05),
     "temperature": {"temperature": 1.0},
     "smoothing": {"smoothing": 0.1},
-    "weighted triplets": {"triplet_margin": None},
+    "weighted triplets": {"triplet_margin": "weighted"},
+    "soft triplets": {"triplet_margin": "soft"},
     "gem": {"pooling": "gem"},
     "late self-mimic": changed("self_mimic", first_epoch=6),
 }
@@ -89,6 +90,11 @@ def test_every_variant_changes_the_loss_or_its_gradient_and_no_two_are_alike():
     for name, one in found.items():
         for other, two in found.items():
             assert name == other or one.shape != two.shape or not torch.allclose(one, two, rtol=1e-6), (name, other)
+
+
+@pytest.mark.parametrize(("value", "word"), [(None, "weighted"), (0.0, "soft")])
+def test_what_once_stood_for_the_kind_of_triplets_still_does(value, word):
+    assert torch.equal(gradient_of(build(triplet_margin=value)), gradient_of(build(triplet_margin=word)))
 
 
 @pytest.mark.parametrize(
@@ -169,7 +175,7 @@ def test_distillation_moves_no_prototype_and_classifying_them_moves_the_classifi
 
 
 def test_identities_of_one_modality_are_said_before_training():
-    assert "never drawn" in build().notice(np.array([0, 0, 1, 1, 0, 0, 2, 2]), IS_INFRARED.numpy())
+    assert "never drawn" in build().describe_labels(np.array([0, 0, 1, 1, 0, 0, 2, 2]), IS_INFRARED.numpy())
 
 
 def test_embeddings_need_the_modality():
