@@ -24,10 +24,11 @@ PAGES = {
     "loss": ("adding_a_loss.md", 3),
     "metric": ("adding_a_metric.md", 2),
     "data set": ("adding_a_data_set.md", 2),
-    "method": ("adding_a_method.md", 2),
+    "method": ("adding_a_method.md", 3),
     "ablation": ("experiments.md", 1),
 }
-"""The page that says how to add something, and how many files (a method's folder is one) that may take."""
+"""The page that says how to add something, and how many files that may take: of a method its folder, a line of the
+registry, and a block of params.yaml to train it by."""
 
 
 def lines(*names: str) -> int:
