@@ -56,6 +56,19 @@ def with_dummies(stage: dict[str, Any]) -> dict[str, Any]:
     return {**stage, "do": dummy} if "do" in stage else dummy
 
 
+def copy_with_dummies(folder: Path) -> None:
+    """Copies what DVC looks at to ``folder``, with stages that do nothing but make their outputs."""
+    for name in COPIED:
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy2
+        copy(ROOT / name, target)
+    (folder / ".dvc" / "config.local").write_text("[core]\n    no_scm = true\n")
+    graph = yaml.safe_load((ROOT / "dvc.yaml").read_text())
+    graph = {"stages": {name: with_dummies(stage) for name, stage in graph["stages"].items()}}
+    (folder / "dvc.yaml").write_text(yaml.safe_dump(graph, sort_keys=False))
+
+
 def seconds(folder: Path) -> float:
     """Returns how long ``dvc repro`` takes in a folder."""
     begun = time.monotonic()
@@ -69,15 +82,7 @@ def dvc_seconds() -> tuple[float, float]:
     """Returns the seconds of a default run of dummies, and of the quickest of three with nothing to do."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        for name in COPIED:
-            target = folder / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy2
-            copy(ROOT / name, target)
-        (folder / ".dvc" / "config.local").write_text("[core]\n    no_scm = true\n")
-        graph = yaml.safe_load((ROOT / "dvc.yaml").read_text())
-        graph = {"stages": {name: with_dummies(stage) for name, stage in graph["stages"].items()}}
-        (folder / "dvc.yaml").write_text(yaml.safe_dump(graph, sort_keys=False))
+        copy_with_dummies(folder)
         return seconds(folder), min(seconds(folder) for _ in range(3))
 
 
