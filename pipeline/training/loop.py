@@ -19,7 +19,7 @@ from pipeline.training import checkpoint, stopping
 from pipeline.training.embed import embed
 from pipeline.training.groups import batch_statistics_of, owned_groups, passes, random_layers, split_groups
 from pipeline.training.method import Method, StepOutput
-from pipeline.training.optimizers import OptimizerParams, make_optimizer, set_learning_rate
+from pipeline.training.optimizers import OptimizerParams, load_optimizer, make_optimizer, set_learning_rate
 from pipeline.training.precision import Choice, autocast
 from pipeline.training.progress import Progress
 from pipeline.training.reduction import Reduction, gradients
@@ -322,7 +322,7 @@ class Trainer:
                 "set training.precision, go on where it was begun, or remove the folder to start afresh"
             )
         trainer = found.restore(self.method)
-        self.optimizer.load_state_dict(trainer["optimizer"])
+        load_optimizer(self.optimizer, trainer["optimizer"])
         self.scaler.load_state_dict(trainer["scaler"])
         self.history = trainer["history"]
         self.drawn = trainer["labels"].numpy()
