@@ -268,9 +268,9 @@ def _look_at(func: Any, args: Any, plain: list[torch.Tensor]) -> None:
 
 
 def _look_at_layout(maps: torch.Tensor, weight: torch.Tensor) -> None:
-    is_last, wants_last = (one.is_contiguous(memory_format=torch.channels_last) for one in (maps, weight))
-    is_pointwise = weight.shape[2:] == (1, 1)  # of which weights lie both ways
-    if (not is_last) if is_pointwise else (is_last != wants_last):
+    is_last = maps.stride(1) == 1  # also of a part that was cut out: it is copied, not turned round
+    wants_last = weight.is_contiguous(memory_format=torch.channels_last)  # as those of 1x1 do both ways
+    if is_last != wants_last:
         log.relayouts[f"input {tuple(maps.shape)}", where()] += 1
 
 
