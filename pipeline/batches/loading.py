@@ -48,8 +48,8 @@ def joined(batches: list[Batch]) -> Batch:
 class Loader:
     """Turns rows of the store into batches on a device. No decoding, no worker processes, no state.
 
-    A GPU is sent uint8 and does the rest, and gets images whose channels come last, as its convolutions take them; on a
-    CPU one pass does it all, in one thread that leaves the others alone.
+    A GPU is sent uint8 and does the rest, and trains on images whose channels come last, as its convolutions take them;
+    on a CPU one pass does it all, in one thread that leaves the others alone.
 
     ``images`` is ``[N, H, W, 3]`` uint8 (the store's memory map), ``cameras`` and ``is_infrared`` ``[N]``.
     ``augmentation`` None leaves the images as they are; ``dtype`` is the floating type of the batches.
@@ -88,14 +88,15 @@ class Loader:
         if self.augmentation and not is_planned:
             images = self.augmentation(images.contiguous(), sent, self.dtype)
         if not is_planned:
-            images = self._normalize(images)
+            form = torch.channels_last if self.device.type == "cuda" else torch.contiguous_format
+            images = normalize(images, self.dtype).contiguous(memory_format=form)
         return Batch(images, sent["labels"], sent["is_infrared"], sent["rows"], int(is_infrared.sum()))
 
     def plain(self, rows: np.ndarray) -> Tensor:
         """Returns the images of ``rows`` normalised and not augmented, ``[B, 3, H, W]``, for embedding."""
         if self.device.type == "cpu":
             return self._by_plan(None, rows, 0, rows)
-        return self._normalize(self._gather(rows))
+        return normalize(self._gather(rows).contiguous(), self.dtype)
 
     def modalities(self, rows: np.ndarray) -> Tensor:
         """Returns which images of ``rows`` are infrared, ``[B]`` bool."""
@@ -110,10 +111,6 @@ class Loader:
     def _gather(self, rows: np.ndarray) -> Tensor:
         """Returns the images of ``rows`` on the device, ``[B, 3, H, W]`` uint8, as they lie in the store."""
         return send(np.asarray(self.images[rows]), self.device).permute(0, 3, 1, 2)
-
-    def _normalize(self, images: Tensor) -> Tensor:
-        form = torch.channels_last if self.device.type == "cuda" else torch.contiguous_format
-        return normalize(images, self.dtype).contiguous(memory_format=form)
 
 
 def prefetched(items: Iterable[Item], depth: int = 2) -> Iterator[Item]:
