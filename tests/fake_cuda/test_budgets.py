@@ -8,8 +8,8 @@ import pytest
 from pipeline.batches.loading import Loader
 from pipeline.training.loop import Trainer
 from tests.fake_cuda import fake_cuda
-from tests.fake_cuda.fake_cuda import GPU
-from tests.fake_cuda.trainings import SGD, block_of, job_of, train
+from tests.fake_cuda.fake_cuda import GPU, pretended
+from tests.fake_cuda.trainings import SGD, block_of, each_format, job_of, train
 from tests.methods.examples import each_example
 from tests.noise import write_store
 
@@ -36,7 +36,7 @@ def counted(monkeypatch, owner, name):
     return calls
 
 
-@pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
+@each_format
 @each_example()
 def test_a_step_waits_once_and_turns_nothing_round_and_a_group_takes_two_copies(
     name, precision, larger, teacher, tmp_path, monkeypatch
@@ -46,7 +46,8 @@ def test_a_step_waits_once_and_turns_nothing_round_and_a_group_takes_two_copies(
     jitter = {"probability": 0.5, "brightness": 0.2, "contrast": 0.2, "saturation": 0.2, "hue": 0.1}
     block["augmentation"] |= {"jitter": jitter, "single_channel": 0.1, "grayscale": 0.1, "patch": patch}
     loads, steps = counted(monkeypatch, Loader, "load"), counted(monkeypatch, Trainer, "_step")
-    train(job_of(block, larger, tmp_path), GPU)
+    with pretended():
+        train(job_of(block, larger, tmp_path), GPU)
     for waits, copies, relayouts in steps:
         assert waits.total() <= 1, waits
         assert copies.total() <= 1, copies

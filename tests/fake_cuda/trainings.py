@@ -1,13 +1,14 @@
-"""Every example of a method as an experiment on noise, trained by the entry point on the CPU or the pretended GPU."""
+"""Every example of a method as an experiment on noise, trained by the entry point, on the CPU or on a GPU."""
 
-from contextlib import nullcontext
+import pytest
+import torch
 
 from pipeline.methods.registry import find
 from pipeline.training.experiment import describe, run
-from tests.fake_cuda.fake_cuda import CPU, pretended
 from tests.methods.examples import examples
 from tests.noise import changed
 
+CPU = torch.device("cpu")
 ADAM = {"kind": "adam"}
 SGD = {"kind": "sgd", "momentum": 0.9, "head_factor": 10.0}
 EPOCHS = 2
@@ -16,6 +17,9 @@ CHANGES = {
     "mdpr": {"settings__backbone__ibn": True},
 }
 """All terms within two epochs, and instance normalisation."""
+
+each_optimizer = pytest.mark.parametrize("optimizer", [ADAM, SGD], ids=["adam", "sgd"])
+each_format = pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
 
 
 def block_of(name, teacher, *, optimizer=ADAM, precision="float32", **values):
@@ -34,8 +38,23 @@ def job_of(block, data, runs):
     return describe("small", block, find(block["method"]), data, runs)
 
 
-def train(job, device, report=lambda metrics: None):
-    """Returns the epochs' metrics, but for the speed, and what was asked of the device."""
-    with nullcontext() if device is CPU else pretended() as log:
-        history = run(job, report, device)
-    return [{name: value for name, value in row.items() if name != "images_per_second"} for row in history], log
+def train(job, device):
+    """Returns the epochs' metrics, but for the speed."""
+    history = run(job, lambda metrics: None, device)
+    return [{name: value for name, value in row.items() if name != "images_per_second"} for row in history]
+
+
+def losses(history):
+    """Returns the loss of each epoch."""
+    return [row["loss"] for row in history]
+
+
+def interrupt(job, device):
+    """Trains until the last epoch is reported, and not saved."""
+
+    def stop(metrics):
+        if metrics["epoch"] == EPOCHS:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(job, stop, device)
