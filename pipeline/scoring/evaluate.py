@@ -57,7 +57,9 @@ def model_from(found: Checkpoint, kind: type[Method], store: ImageStore) -> Mode
     params = parse(ExperimentParams, found.meta["experiment"], f"{found.folder}: experiment")
     method = build_method(kind, params, f"{found.folder}: experiment", store, found.meta["num_classes"])
     method.network.load_state_dict(found.model())
-    return describe(name, params, method, epoch=found.meta["epoch"])
+    model = describe(name, params, method, epoch=found.meta["epoch"])
+    made_by = {name: found.meta.get(name) for name in ("precision", "device")}
+    return replace(model, recipe={**model.recipe, **made_by})
 
 
 def check_data(found: Checkpoint, store: ImageStore, data: Path) -> None:
@@ -103,6 +105,8 @@ def describe(name: str, params: ExperimentParams, method: Method, *, epoch: int)
         "cameras": method.cameras,
         "epoch": epoch,
         "epoch_choice": "last",
+        "precision": None,
+        "device": None,
     }
     return Model(name, params.method, params.seed, method.embedder(), recipe)
 
