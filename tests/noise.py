@@ -39,7 +39,14 @@ BASELINE = {
         "jitter": None,
         "single_channel": 0.0,
         "grayscale": 0.0,
-        "erasing": {"probability": 0.5, "area": [0.02, 0.33], "aspect": [0.3, 3.3]},
+        "erasing": {
+            "probability": 0.5,
+            "area": [0.02, 0.33],
+            "aspect": [0.3, 3.3],
+            "aspect_law": "log_uniform",
+            "fill": [0, 0, 0],
+            "attempts": 10,
+        },
         "patch": None,
     },
     "training": {
