@@ -55,6 +55,7 @@ BASELINE = {
         "learning_rate": 1e-3,
         "decay": {"kind": "cosine", "final": 1e-6},
         "weight_decay": 5e-4,
+        "warmup_every": "step",
         "warmup_steps": 2,
         "warmup_factor": 0.1,
         "precision": "float64",
@@ -151,6 +152,7 @@ def write_store(folder, seed=0, train=TRAIN, paint=paint_patterns):
         "generated": True,
         "height": HEIGHT,
         "width": WIDTH,
+        "resampling": "bicubic",
         "counts": asdict(table.count(listed)),
         "fingerprint": table.fingerprint(listed),
     }

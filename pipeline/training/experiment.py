@@ -86,6 +86,7 @@ def describe(name: str, block: Mapping[str, Any], method: type[Method], data: Pa
         "data": store.meta["fingerprint"],
         "rows": digest(store.table["sha256"].tolist()),
         "image": [store.meta["height"], store.meta["width"]],
+        "resampling": store.meta["resampling"],
         "start": start if start in WITHOUT_FILE else file_digest(Path(start)),
         "sources": {kind: file_digest(path) for kind, path in sources.items()},
         "code": code_digest(*(f"pipeline.{part}" for part in CODE)),

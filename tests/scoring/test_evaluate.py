@@ -56,7 +56,14 @@ def build(kind, block, store, num_classes=6):
 def trained(store, tmp_path):
     """The folder of a baseline's checkpoint after epoch 2, and its method."""
     method, _ = build(Baseline, BASELINE, store)
-    meta = {"name": "small", "experiment": BASELINE, "num_classes": 6, "epoch": 2, "image": [32, 16]}
+    meta = {
+        "name": "small",
+        "experiment": BASELINE,
+        "num_classes": 6,
+        "epoch": 2,
+        "image": [32, 16],
+        "resampling": "bicubic",
+    }
     checkpoint.save(tmp_path / "trained", method, {}, meta)
     return tmp_path / "trained", method
 

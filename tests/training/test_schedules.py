@@ -1,3 +1,4 @@
+import itertools
 import math
 
 import pytest
@@ -5,7 +6,7 @@ import torch
 
 from pipeline.training.schedules import warmup_cosine, warmup_milestones
 
-BASE = {"learning_rate": 3.5e-4, "final_learning_rate": 1e-7, "warmup_factor": 0.1}
+BASE = {"warmup_every": "step", "learning_rate": 3.5e-4, "final_learning_rate": 1e-7, "warmup_factor": 0.1}
 
 
 def stepped_as_the_authors_do(epochs, steps_per_epoch, warmup_steps):
@@ -59,8 +60,8 @@ def test_milestones_are_those_of_torchs_scheduler_stepped_after_each_epoch(miles
     scheduler = torch.optim.lr_scheduler.MultiStepLR(optimizer, milestones, gamma=0.1)
     for epoch in range(50):
         rate = warmup_milestones(
-            epoch, 7, steps_per_epoch=10, learning_rate=3.5e-4, milestones=milestones, factor=0.1, warmup_steps=0,
-            warmup_factor=0.1,
+            epoch, 7, steps_per_epoch=10, learning_rate=3.5e-4, milestones=milestones, factor=0.1, warmup_every="step",
+            warmup_steps=0, warmup_factor=0.1,
         )  # fmt: skip
         assert rate == pytest.approx(optimizer.param_groups[0]["lr"], rel=1e-12)
         optimizer.step()
@@ -68,7 +69,37 @@ def test_milestones_are_those_of_torchs_scheduler_stepped_after_each_epoch(miles
 
 
 def test_the_warmup_before_the_milestones_is_the_one_before_the_cosine():
-    schedule = {"steps_per_epoch": 10, "learning_rate": 1.0, "warmup_steps": 15, "warmup_factor": 0.1}
+    schedule = {
+        "warmup_every": "step",
+        "steps_per_epoch": 10,
+        "learning_rate": 1.0,
+        "warmup_steps": 15,
+        "warmup_factor": 0.1,
+    }
     steps = [(epoch, step) for epoch in range(2) for step in range(10)][:15]
     cosine = [warmup_cosine(*step, epochs=9, final_learning_rate=0, **schedule) for step in steps]
     assert cosine == [warmup_milestones(*step, milestones=[5], factor=0.5, **schedule) for step in steps]
+
+
+def rate_of_agw(epoch):
+    """The learning rate of the backbone, as ``adjust_learning_rate`` of Cross-Modal-Re-ID-baseline e817a26 has it."""
+    if epoch < 10:
+        return 0.01 * (epoch + 1) / 10
+    return 0.01 if epoch < 20 else 0.001 if epoch < 50 else 0.0001
+
+
+def test_a_warmup_that_goes_on_every_epoch_is_agws():
+    for epoch in range(81):
+        for step in (0, 400, 694):
+            rate = warmup_milestones(
+                epoch, step, steps_per_epoch=695, learning_rate=0.01, milestones=[20, 50], factor=0.1,
+                warmup_every="epoch", warmup_steps=9, warmup_factor=0.1,
+            )  # fmt: skip
+            assert rate == pytest.approx(rate_of_agw(epoch), rel=1e-12)
+
+
+def test_a_cosine_after_a_warmup_of_epochs_begins_when_that_is_over():
+    schedule = {**BASE, "warmup_every": "epoch", "warmup_steps": 3, "steps_per_epoch": 10, "epochs": 8}
+    rates = [warmup_cosine(epoch, 5, **schedule) for epoch in range(8)]
+    assert rates[:3] == pytest.approx([3.5e-5, 14e-5, 24.5e-5])
+    assert all(earlier > later for earlier, later in itertools.pairwise([3.5e-4, *rates[3:]]))

@@ -88,7 +88,7 @@ def make_trainer(
     params = TrainingParams(
         epochs=epochs, optimizer=optimizer, learning_rate=learning_rate,
         decay=CosineDecay(kind="cosine", final=1e-6), weight_decay=5e-4,
-        warmup_steps=4, warmup_factor=0.1, precision=precision, embedding_batch=16,
+        warmup_every="step", warmup_steps=4, warmup_factor=0.1, precision=precision, embedding_batch=16,
     )  # fmt: skip
     return kind(
         name="toy", method=method, identities=labels,
