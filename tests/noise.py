@@ -91,6 +91,7 @@ MSKD = BASELINE | {
     "method": "mskd",
     "settings": {
         "backbone": BACKBONE,
+        "pooling": "gem",
         "stripes": 2,
         "features": "global",
         "temperature": 0.05,
