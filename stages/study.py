@@ -94,9 +94,9 @@ def chain(tree: dict[str, Any], trial: Trial) -> Iterator[Trial]:
 
 def starts(tree: dict[str, Any], links: list[Trial]) -> list[Trial]:
     """Returns the declared trainings from whose weights those of a chain start."""
-    from pipeline.experiments import trial
+    from pipeline.experiments import start_of, trial
 
-    named = {Path(resolve(tree, link)["start"]).name for link in links}
+    named = {Path(start_of(resolve(tree, link))).name for link in links}
     return [trial(tree, name) for name in sorted(named & tree["starts"].keys())]
 
 

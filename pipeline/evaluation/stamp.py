@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -84,6 +84,8 @@ class Recipe:
     Attributes:
         supervision: ``supervised``, ``unsupervised``, or ``none`` where nothing was learned.
         start_weights: what training started from: ``random``, ``pretrain``, ``imagenet``, a file's name.
+        start_fit: of a file that fits in part, the layers that it ``filled``, those ``left`` as they were drawn and
+            those of the file that were ``skipped``; None for all others, and in results from before there were such.
         height, width: of the images in pixels.
         feature: which feature was compared, with its size.
         distance: ``cosine`` or ``euclidean``.
@@ -103,6 +105,7 @@ class Recipe:
     cameras: str
     epoch: int | None
     epoch_choice: str
+    start_fit: Mapping[str, list[str]] | None = None
 
 
 @dataclass(frozen=True)
@@ -212,7 +215,8 @@ AnyRecord = TypeVar("AnyRecord", Protocol, Recipe, Reranking)
 
 def _record(kind: type[AnyRecord], tree: Mapping[str, Any], where: str) -> AnyRecord:
     known = {field.name for field in fields(kind)}
-    problems = [f"missing {key}" for key in sorted(known - set(tree))]
+    needed = {field.name for field in fields(kind) if field.default is MISSING}
+    problems = [f"missing {key}" for key in sorted(needed - set(tree))]
     problems += [f"unknown {key}" for key in sorted(set(tree) - known)]
     if problems:
         raise ValueError(f"{where}: {', '.join(problems)}")
