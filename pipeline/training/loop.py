@@ -23,7 +23,7 @@ from pipeline.training.optimizers import OptimizerParams, make_optimizer, set_le
 from pipeline.training.precision import Choice, autocast
 from pipeline.training.progress import Progress
 from pipeline.training.reduction import Reduction, gradients
-from pipeline.training.schedules import Every, warmup_cosine, warmup_milestones
+from pipeline.training.schedules import CountedFrom, Every, warmup_cosine, warmup_milestones
 from pipeline.training.seeding import seed_group
 from pipeline.training.workers import Workers
 
@@ -40,10 +40,11 @@ class CosineDecay(Record):
 
 
 class StepDecay(Record):
-    """Times ``factor`` after each number of epochs in ``milestones``."""
+    """Times ``factor`` after each number of epochs in ``milestones``, counted from the start or the warm-up's end."""
 
     kind: Literal["steps"]
     milestones: list[int]
+    counted_from: CountedFrom
     factor: Annotated[float, Field(gt=0)]
 
 
@@ -290,8 +291,13 @@ class Trainer:
         match self.params.decay:
             case CosineDecay(final=final):
                 rate = warmup_cosine(epoch, step, epochs=self.params.epochs, final_learning_rate=final, **warmup)
-            case StepDecay(milestones=milestones, factor=factor):
-                rate = warmup_milestones(epoch, step, milestones=milestones, factor=factor, **warmup)
+            case StepDecay() as decay:
+                falls: dict[str, Any] = {
+                    "milestones": decay.milestones,
+                    "factor": decay.factor,
+                    "counted_from": decay.counted_from,
+                }
+                rate = warmup_milestones(epoch, step, **falls, **warmup)
         set_learning_rate(self.optimizer, rate)
 
     def _embed_all(self, embedder: Embedder) -> Tensor:

@@ -8,6 +8,7 @@ from typing import Literal
 
 Every = Literal["step", "epoch"]
 """When a warm-up goes on: after each step, or after each epoch."""
+CountedFrom = Literal["start", "warmup"]
 
 
 def warmup_cosine(
@@ -35,10 +36,10 @@ def warmup_cosine(
     done = epoch if warmup_every == "epoch" else epoch * steps_per_epoch + step
     if done < warmup_steps:
         return learning_rate * _warmup(done, warmup_steps, warmup_factor)
-    warmup_epochs = warmup_steps if warmup_every == "epoch" else math.ceil(warmup_steps / steps_per_epoch)
+    warmup_epochs = _warmup_epochs(warmup_every, warmup_steps, steps_per_epoch)
     if epoch < warmup_epochs or epochs <= warmup_epochs:
         return learning_rate
-    taken = epoch - warmup_epochs + (1 if warmup_epochs else 0)
+    taken = _epochs_counted(epoch, warmup_epochs)
     remaining = (1 + math.cos(math.pi * taken / (epochs - warmup_epochs))) / 2
     return final_learning_rate + (learning_rate - final_learning_rate) * remaining
 
@@ -51,6 +52,7 @@ def warmup_milestones(
     learning_rate: float,
     milestones: Sequence[int],
     factor: float,
+    counted_from: CountedFrom,
     warmup_every: Every,
     warmup_steps: int,
     warmup_factor: float,
@@ -58,13 +60,25 @@ def warmup_milestones(
     """Returns the learning rate of ``step`` of ``epoch``, both from 0.
 
     Linear warm-up as in ``warmup_cosine``, times ``factor`` for every milestone that is reached: the number of epochs
-    before a drop. Torch's ``StepLR(20)``, stepped after each epoch, has the milestones 20, 40, 60, ... AGW's
-    ``adjust_learning_rate`` (Cross-Modal-Re-ID-baseline e817a26) has nine warm-up steps, one an epoch, from a tenth on,
-    then the milestones 20 and 50.
+    before a drop. They are counted from the start: torch's ``StepLR(20)``, stepped after each epoch, has the milestones
+    20, 40, 60, ...; AGW's ``adjust_learning_rate`` (Cross-Modal-Re-ID-baseline e817a26) has nine warm-up steps, one an
+    epoch, from a tenth on, then the milestones 20 and 50. Or from the epoch in which the warm-up ends, itself counted:
+    fast-reid c9bc3ce, whose ``LRScheduler`` hook does not step before.
     """
-    reached = sum(epoch >= milestone for milestone in milestones)
+    warmup_epochs = _warmup_epochs(warmup_every, warmup_steps, steps_per_epoch) if counted_from == "warmup" else 0
+    reached = sum(_epochs_counted(epoch, warmup_epochs) >= milestone for milestone in milestones)
     done = epoch if warmup_every == "epoch" else epoch * steps_per_epoch + step
     return learning_rate * factor**reached * _warmup(done, warmup_steps, warmup_factor)
+
+
+def _warmup_epochs(every: Every, steps: int, steps_per_epoch: int) -> int:
+    """Returns the number of the epoch in which the warm-up ends, 0 without one."""
+    return steps if every == "epoch" else math.ceil(steps / steps_per_epoch)
+
+
+def _epochs_counted(epoch: int, warmup_epochs: int) -> int:
+    """Returns how many epochs are over that count: all from the one on in which the warm-up ended."""
+    return max(0, epoch - warmup_epochs + 1) if warmup_epochs else epoch
 
 
 def _warmup(done: int, warmup_steps: int, warmup_factor: float) -> float:
