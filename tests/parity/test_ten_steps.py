@@ -5,11 +5,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from pipeline import config, experiments
 from pipeline.batches.loading import Loader
+from pipeline.methods.mskd.authors import mskd_from_authors
+from pipeline.methods.mskd.method import MSKD
 from pipeline.methods.smmd.authors import agw_from_authors
 from pipeline.methods.smmd.method import TwoStream
+from pipeline.training.cluster_labels import write_labels
+from pipeline.training.embed import embed
 from pipeline.training.loop import Trainer, TrainingParams
 from pipeline.training.workers import Workers
 
@@ -30,13 +35,13 @@ def images(rules, count, height, width):
     return raw.clip(0, 255).astype(np.uint8).transpose(0, 2, 3, 1)
 
 
-def train(method, block, pixels, identities, batches, *, cameras=None, is_infrared=None):
+def train(method, block, pixels, identities, batches, *, cameras=None, is_infrared=None, sources=None):
     """Trains by the loop on given rows for each epoch, steps of ``[groups, B]``; returns its history."""
     method.batches = lambda labels, epoch: batches[epoch]
     nothing = np.zeros(len(pixels), dtype=np.int64)
     cameras = nothing if cameras is None else cameras
     is_infrared = nothing.astype(bool) if is_infrared is None else is_infrared
-    method.begin_training(cameras, is_infrared, {})
+    method.begin_training(cameras, is_infrared, sources or {})
     trainer = Trainer(
         name="ten steps",
         method=method,
@@ -62,17 +67,15 @@ def assert_close(actual, expected, what=""):
     np.testing.assert_allclose(actual, expected, rtol=1e-8, atol=1e-8 * np.abs(expected).max(), err_msg=what)
 
 
-def fill(network, golden, key, ours_of, rules):
+def fill(network, golden, key, ours_of, rules, salt=0):
     """Fills the network by the rule of tests/golden; returns the authors' names of its tensors.
 
     What ends a residual or a non-local block is a tenth of that: else each step multiplies rounding thirtyfold.
     """
-    names = golden[f"{key}/names"].tolist()
-    entries = [
-        (name, [int(size) for size in shape if size >= 0], "")
-        for name, shape in zip(names, golden[f"{key}/shapes"], strict=True)
-    ]
-    state = rules.state(entries)
+    names, shapes = (golden[f"{key}/{what}" if key else what] for what in ("names", "shapes"))
+    names = names.tolist()
+    sizes = [[int(size) for size in shape if size >= 0] for shape in shapes]
+    state = rules.state([(name, size, "") for name, size in zip(names, sizes, strict=True)], salt)
     damped = {
         name: 0.1 * state[name] for name in names if any(part in name for part in DAMPED) and "running" not in name
     }
@@ -115,3 +118,72 @@ def picked():
     """Yields two of three persons and the first of two of their four images, for each of ten steps."""
     for step in range(10):
         yield (*((0, 1), (0, 2), (1, 2))[step % 3], step % 2 * 2)
+
+
+@pytest.fixture(scope="module")
+def people(rules):
+    """Eight images of each of four persons and one of each of three, ``[35, 48, 24, 3]`` uint8."""
+    persons = np.concatenate([np.repeat(np.arange(4), 8), [4, 5, 6]])
+    grain = rules.noise(950000, 35 * 3 * 48 * 24).reshape(35, 3, 48, 24)
+    raw = np.rint(127.5 * (1 + 0.8 * rules.images([7, 3, 48, 24]).numpy()[persons] + 0.35 * grain))
+    return raw.clip(0, 255).astype(np.uint8).transpose(0, 2, 3, 1)
+
+
+def build_mskd(name, milestone, student=None):
+    """Returns MSKD by a paper's recipe, but with fewer neighbours, as there are 35 images, and its block."""
+    block = recipe(name, epochs=2)
+    block["training"]["decay"] = {**block["training"]["decay"], "milestones": [milestone]}
+    block["settings"] = config.overlaid(
+        block["settings"], {"clustering": {"k1": 10, "k2": 3}, "batch": {"groups": 1}, **(student or {})}, name
+    )
+    settings = config.parse(MSKD.params_type, block["settings"], name)
+    return MSKD(settings, num_classes=1, height=48, width=24, seed=0).double(), block
+
+
+def train_mskd(method, block, kind, golden, pixels, sources=None):
+    """Trains on the authors' rows; returns the history, and labels and memories after each of the two epochs."""
+    found = []
+    begin = method.begin_epoch
+
+    def begin_epoch(epoch, embed_all, labels):
+        found.append((begin(epoch, embed_all, labels), method.memories))
+        return found[-1][0]
+
+    method.begin_epoch = begin_epoch
+    batches = [golden[f"{kind}/rows{epoch}"][:, None] for epoch in range(2)]
+    return train(method, block, pixels, np.zeros(len(pixels), dtype=np.int64), batches, sources=sources), found
+
+
+def check_mskd(method, history, found, kind, golden, rules):
+    steps = [len(golden[f"{kind}/rows{epoch}"]) for epoch in range(2)]
+    assert_close(column(history, "loss"), [part.mean() for part in np.split(golden[f"{kind}/loss"], steps[:1])])
+    for epoch, (labels, memories) in enumerate(found):
+        np.testing.assert_array_equal(labels, golden[f"{kind}/labels{epoch}"])
+        assert_close(history[epoch]["learning_rate"], golden[f"{kind}/rate{epoch}"])
+        for view, expected in zip(memories, golden[f"{kind}/memory{epoch}"], strict=True):
+            assert_close(rules.probe(view.reshape(-1)), expected, "memory")
+    names = golden["names"].tolist()
+    assert_states_equal(method.network, names, golden[f"{kind}/state"], mskd_from_authors, rules)
+
+
+def test_ten_steps_of_an_mskd_teacher_and_of_its_student_equal_the_authors(rules, people, tmp_path):
+    golden = dict(np.load(ROOT / "tests/golden/mskd_ten_steps.npz"))
+    teacher, block = build_mskd("teacher_paper", 1)
+    fill(teacher.network, golden, "", mskd_from_authors, rules)
+    history, found = train_mskd(teacher, block, "teacher", golden, people)
+    check_mskd(teacher, history, found, "teacher", golden, rules)
+    save_file(teacher.network.state_dict(), tmp_path / "model.safetensors")
+
+    rows = np.arange(len(people))
+    loader = Loader(people, rows * 0, rows < 0, None, CPU, torch.float64)
+    labels = teacher.find_labels(lambda part: embed(part, loader, rows, batch_size=35, workers=Workers.current()), rows)
+    write_labels(tmp_path / "labels.parquet", rows, labels)
+
+    given = {"first_pass": {"clusters": ""}, "student": {"teacher": ""}}
+    student, block = build_mskd("student_paper", 1, given)
+    fill(student.network, golden, "", mskd_from_authors, rules, salt=5000)
+    sources = {"teacher": tmp_path / "model.safetensors", "clusters": tmp_path / "labels.parquet"}
+    history, found = train_mskd(student, block, "student", golden, people, sources)
+    check_mskd(student, history, found, "student", golden, rules)
+    names = golden["names"].tolist()
+    assert_states_equal(student.teacher, names, golden["student/teacher_state"], mskd_from_authors, rules)
