@@ -9,6 +9,8 @@ from safetensors.torch import save_file
 
 from pipeline import config, experiments
 from pipeline.batches.loading import Loader
+from pipeline.methods.mdpr.authors import mdpr_from_authors
+from pipeline.methods.mdpr.method import MDPR
 from pipeline.methods.mskd.authors import mskd_from_authors
 from pipeline.methods.mskd.method import MSKD
 from pipeline.methods.smmd.authors import agw_from_authors
@@ -17,11 +19,11 @@ from pipeline.training.cluster_labels import write_labels
 from pipeline.training.embed import embed
 from pipeline.training.loop import Trainer, TrainingParams
 from pipeline.training.workers import Workers
+from tests.parity.test_mdpr_network import LOSS_NAMES
 
 ROOT = Path(__file__).parents[2]
 TREE = config.load(ROOT / "params.yaml")
 CPU = torch.device("cpu")
-DAMPED = (".bn3.", ".W.1.")
 
 
 def recipe(name, **training):
@@ -67,7 +69,7 @@ def assert_close(actual, expected, what=""):
     np.testing.assert_allclose(actual, expected, rtol=1e-8, atol=1e-8 * np.abs(expected).max(), err_msg=what)
 
 
-def fill(network, golden, key, ours_of, rules, salt=0):
+def fill(network, golden, key, ours_of, rules, *, salt=0, damped=(".bn3.", ".W.1.")):
     """Fills the network by the rule of tests/golden; returns the authors' names of its tensors.
 
     What ends a residual or a non-local block is a tenth of that: else each step multiplies rounding thirtyfold.
@@ -76,10 +78,10 @@ def fill(network, golden, key, ours_of, rules, salt=0):
     names = names.tolist()
     sizes = [[int(size) for size in shape if size >= 0] for shape in shapes]
     state = rules.state([(name, size, "") for name, size in zip(names, sizes, strict=True)], salt)
-    damped = {
-        name: 0.1 * state[name] for name in names if any(part in name for part in DAMPED) and "running" not in name
-    }
-    network.load_state_dict(ours_of({**state, **{name: value for name, value in damped.items() if value.ndim}}))
+    for name, tensor in state.items():
+        if any(part in name for part in damped) and name.endswith((".weight", ".bias")):
+            state[name] = 0.1 * tensor
+    network.load_state_dict(ours_of(state))
     return names
 
 
@@ -187,3 +189,22 @@ def test_ten_steps_of_an_mskd_teacher_and_of_its_student_equal_the_authors(rules
     check_mskd(student, history, found, "student", golden, rules)
     names = golden["names"].tolist()
     assert_states_equal(student.teacher, names, golden["student/teacher_state"], mskd_from_authors, rules)
+
+
+def test_ten_steps_of_mdpr_equal_the_authors(rules):
+    golden = dict(np.load(ROOT / "tests/golden/mdpr_ten_steps.npz"))
+    block = recipe("mdpr_paper", epochs=5, warmup_steps=3)
+    small = {"backbone": {"depth": 18}, "embedding_dim": 32, "batch": {"groups": 1}}
+    settings = config.overlaid(block["settings"], small, "mdpr_paper")
+    params = config.parse(MDPR.params_type, settings, "mdpr_paper")
+    method = MDPR(params, num_classes=11, height=64, width=32, seed=0).double()
+    names = fill(method.network, golden, "", mdpr_from_authors, rules, damped=(".bn2.",))
+    persons, batches = np.repeat([3, 5, 8, 10], 6), golden["rows"].reshape(5, 2, 1, 6)
+    history = train(method, block, images(rules, 24, 64, 32), persons, batches)
+    losses = dict(zip(golden["loss_names"].tolist(), golden["losses"].reshape(5, 2, -1).mean(axis=1).T, strict=True))
+    assert len(losses) == 19
+    for theirs, ours in LOSS_NAMES.items():
+        assert_close(column(history, ours), losses[theirs], ours)
+    assert_close(column(history, "gradient_norm"), golden["gradient_norm"].reshape(5, 2).mean(axis=1))
+    assert_close(column(history, "learning_rate"), golden["rate"][1::2])
+    assert_states_equal(method.network, names, golden["state"], mdpr_from_authors, rules)
