@@ -78,12 +78,8 @@ def make_trainer(
         seed=1, pad=2, flip=0.5, jitter=None, single_channel=0.0, grayscale=0.0,
         patch=RandomPatch(probability=0.5, area=(0.01, 0.5), aspect=(0.1, 10.0), attempts=10, flip=0.5),
         erasing=Erasing(
-    probability=0.5,
-    area=(0.02, 0.33),
-    aspect=(0.3, 3.3),
-    aspect_law="log_uniform",
-    fill=(0, 0, 0),
-    attempts=10),
+            probability=0.5, area=(0.02, 0.33), aspect=(0.3, 3.3), aspect_law="log_uniform", fill=(0, 0, 0), attempts=10
+        ),
     )  # fmt: skip
     params = TrainingParams(
         epochs=epochs, optimizer=optimizer, learning_rate=learning_rate,
