@@ -71,7 +71,7 @@ def multiply(source: Path, folder: Path) -> None:
 def pack(source: Path, folder: Path, height: int, width: int) -> pd.DataFrame:
     """Packs a data set in Market-1501's layout, as the stage does, and returns its table."""
     listing = market1501.list_images(source, distractors=False)
-    with Packing(folder, rows=len(listing.entries), height=height, width=width) as packing:
+    with Packing(folder, rows=len(listing.entries), height=height, width=width, resampling="bicubic") as packing:
         table, report = examine(listing, name="bench", is_whole=False, cache=packing, workers=CORES)
         report.refuse_errors(source)
         packing.finish(table, {}, {})

@@ -67,7 +67,9 @@ class Sides:
 
 
 def _augmentation() -> Augmentation:
-    erasing = Erasing(probability=0.5, area=(0.02, 0.33), aspect=(0.3, 3.3))
+    erasing = Erasing(
+        probability=0.5, area=(0.02, 0.33), aspect=(0.3, 3.3), aspect_law="log_uniform", fill=(0, 0, 0), attempts=10
+    )
     plain: dict[str, Any] = {"jitter": None, "single_channel": 0.0, "grayscale": 0.0, "patch": None}
     return Augmentation(seed=1, pad=PAD, flip=0.5, erasing=erasing, **plain)
 

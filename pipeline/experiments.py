@@ -168,7 +168,7 @@ def resolve(tree: Mapping[str, Any], of: Trial) -> dict[str, Any]:
     declared, made = declaration(tree, of.experiment), _made(tree, of.experiment)
     made["data"] = declared["data"] + (f"/{of.split}" if of.num_splits > 1 else "")
     made["seed"] = of.seed
-    if made.get("start") in experiments(tree):
+    if isinstance(made.get("start"), str) and made["start"] in experiments(tree):
         made["start"] = trial(tree, made["start"]).folder("train").as_posix()
     teacher = teacher_of(tree, of)
     if teacher:
@@ -184,6 +184,12 @@ def resolve(tree: Mapping[str, Any], of: Trial) -> dict[str, Any]:
     if unknown := sorted(made.keys() - set(ORDER)):
         raise ValueError(f"experiment {of.experiment}: its recipe has an unknown key {', '.join(unknown)}")
     return {key: made[key] for key in ORDER}
+
+
+def start_of(block: Mapping[str, Any]) -> str:
+    """Returns the file, folder or word that a resolved experiment starts from."""
+    start = block["start"]
+    return str(start["file"] if isinstance(start, Mapping) else start)
 
 
 def teacher_of(tree: Mapping[str, Any], of: Trial) -> Trial | None:

@@ -94,7 +94,7 @@ def export(checkpoint: Path, out: Path, gallery: Path | None = None) -> dict[str
 def draw_patterns(network: Network) -> np.ndarray:
     """Returns images ``[N, H, W, 3]`` of random patches of colour, enough for a batch of each size, always the same."""
     coarse = np.random.default_rng(0).integers(0, 256, (sum(BATCHES), 8, 4, 3), dtype=np.uint8)
-    return np.stack([resize(one, network.height, network.width) for one in coarse])
+    return np.stack([resize(one, network.height, network.width, network.resampling) for one in coarse])
 
 
 def read_gallery(folder: Path, network: Network) -> np.ndarray:
@@ -106,7 +106,7 @@ def read_gallery(folder: Path, network: Network) -> np.ndarray:
     files = list_images(folder)
     if len(files) < sum(BATCHES):
         raise ValueError(f"{folder}: expected {sum(BATCHES)} images to check by, or more, got {len(files)}")
-    return read_images(files, network.height, network.width)
+    return read_images(files, network.height, network.width, network.resampling)
 
 
 def write_graphs(network: Network, folder: Path) -> None:
@@ -211,7 +211,7 @@ def describe(network: Network, num_images: int, gallery: str, cosines: dict[str,
         "images": {
             "shape": ["batch", network.height, network.width, 3],
             "type": "uint8",
-            "what": "RGB, 0 to 255, one person each, resized by a bicubic filter",
+            "what": f"RGB, 0 to 255, one person each, resized by a {network.resampling} filter",
         }
     }
     if network.embedder.by_modality:

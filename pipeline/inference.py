@@ -13,7 +13,7 @@ import torch
 from pipeline.batches.transforms import normalize
 from pipeline.config import parse
 from pipeline.datasets.layouts.folders import is_litter
-from pipeline.datasets.resizing import resize
+from pipeline.datasets.resizing import Resampling, resize
 from pipeline.datasets.validation.inspection import decode
 from pipeline.images.table import FORMATS
 from pipeline.layers.embedder import Embedder
@@ -25,11 +25,15 @@ from pipeline.training.precision import use_plain_float32
 
 @dataclass(frozen=True)
 class Network:
-    """A trained network, ready to embed images of ``height`` x ``width`` pixels; ``meta`` says what made it."""
+    """A trained network, ready to embed images of ``height`` x ``width`` pixels; ``meta`` says what made it.
+
+    ``resampling`` brought its training images to that size.
+    """
 
     embedder: Embedder
     height: int
     width: int
+    resampling: Resampling
     meta: Mapping[str, Any]
 
 
@@ -54,7 +58,8 @@ def open_network(folder: Path, device: torch.device | None = None) -> Network:
     method.network.load_state_dict(found.model())
     use_plain_float32()
     device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return Network(method.embedder().to(device, torch.float32).eval(), height, width, found.meta)
+    embedder = method.embedder().to(device, torch.float32).eval()
+    return Network(embedder, height, width, found.meta["resampling"], found.meta)
 
 
 def list_images(folder: Path) -> list[Path]:
@@ -70,15 +75,15 @@ def list_images(folder: Path) -> list[Path]:
     return found
 
 
-def read_images(files: Sequence[Path], height: int, width: int) -> np.ndarray:
-    """Returns image files as they are in a prepared data set: RGB, resized by Pillow's bicubic filter.
+def read_images(files: Sequence[Path], height: int, width: int, resampling: Resampling) -> np.ndarray:
+    """Returns image files as they are in a prepared data set: RGB, resized by one of Pillow's filters.
 
     Shape: ``[N, height, width, 3]`` uint8.
 
     Raises:
         ValueError: naming a file that is no readable image.
     """
-    return np.stack([resize(decode(file.read_bytes(), str(file))[1], height, width) for file in files])
+    return np.stack([resize(decode(file.read_bytes(), str(file))[1], height, width, resampling) for file in files])
 
 
 def embed_images(network: Network, images: np.ndarray, is_infrared: np.ndarray) -> np.ndarray:

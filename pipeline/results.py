@@ -14,7 +14,17 @@ from math import isclose
 from pathlib import Path
 from typing import Any
 
-from pipeline.experiments import Trial, data_sets, declaration, experiments, resolve, resolve_data, teacher_of, trial
+from pipeline.experiments import (
+    Trial,
+    data_sets,
+    declaration,
+    experiments,
+    resolve,
+    resolve_data,
+    start_of,
+    teacher_of,
+    trial,
+)
 from pipeline.provenance import digest
 
 RESULTS = Path("results")
@@ -38,7 +48,7 @@ def chain(tree: Mapping[str, Any], of: Trial) -> Iterator[Trial]:
 
 def starts(tree: Mapping[str, Any], links: list[Trial]) -> list[Trial]:
     """Returns the declared trainings from whose weights those of a chain start."""
-    named = {Path(resolve(tree, link)["start"]).name for link in links}
+    named = {Path(start_of(resolve(tree, link))).name for link in links}
     return [trial(tree, name) for name in sorted(named & tree["starts"].keys())]
 
 

@@ -34,7 +34,7 @@ def embed_files(network: Network, files: Sequence[Path], *, is_infrared: bool = 
     """
     parts = []
     for start in range(0, len(files), IMAGES_AT_ONCE):
-        images = read_images(files[start : start + IMAGES_AT_ONCE], network.height, network.width)
+        images = read_images(files[start : start + IMAGES_AT_ONCE], network.height, network.width, network.resampling)
         parts.append(embed_images(network, images, np.full(len(images), is_infrared)))
     return unit_rows(np.concatenate(parts))
 

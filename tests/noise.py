@@ -39,7 +39,14 @@ BASELINE = {
         "jitter": None,
         "single_channel": 0.0,
         "grayscale": 0.0,
-        "erasing": {"probability": 0.5, "area": [0.02, 0.33], "aspect": [0.3, 3.3]},
+        "erasing": {
+            "probability": 0.5,
+            "area": [0.02, 0.33],
+            "aspect": [0.3, 3.3],
+            "aspect_law": "log_uniform",
+            "fill": [0, 0, 0],
+            "attempts": 10,
+        },
         "patch": None,
     },
     "training": {
@@ -48,6 +55,7 @@ BASELINE = {
         "learning_rate": 1e-3,
         "decay": {"kind": "cosine", "final": 1e-6},
         "weight_decay": 5e-4,
+        "warmup_every": "step",
         "warmup_steps": 2,
         "warmup_factor": 0.1,
         "precision": "float64",
@@ -83,6 +91,7 @@ MSKD = BASELINE | {
     "method": "mskd",
     "settings": {
         "backbone": BACKBONE,
+        "pooling": "gem",
         "stripes": 2,
         "features": "global",
         "temperature": 0.05,
@@ -147,6 +156,7 @@ def write_store(folder, seed=0, train=TRAIN, paint=paint_patterns, infrared=()):
         "generated": True,
         "height": HEIGHT,
         "width": WIDTH,
+        "resampling": "bicubic",
         "counts": asdict(table.count(listed)),
         "fingerprint": table.fingerprint(listed),
     }

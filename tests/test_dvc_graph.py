@@ -132,7 +132,7 @@ def test_a_stage_depends_on_the_data_the_start_and_the_teacher_that_its_paramete
         declared = experiments.experiments(TREE)[rest[0]]
         assert f"data/prepared/{declared['data']}" in deps
     if stage in ("train", "study"):
-        start = experiments.resolve_experiment(TREE, rest[0])["start"]
+        start = experiments.start_of(experiments.resolve_experiment(TREE, rest[0]))
         assert start in ("none", "imagenet") or any(Path(start).is_relative_to(dep) for dep in deps)
     if stage == "train" and "teacher" in declared:
         assert {f"artifacts/train/{declared['teacher']}", f"artifacts/cluster/{declared['teacher']}"} <= set(deps)

@@ -42,7 +42,7 @@ def test_files_become_the_images_that_were_packed(noise, tmp_path):
     images = ImageStore(noise).images[:3]
     for place, image in enumerate(images):
         Image.fromarray(image).save(tmp_path / f"{place}.png")
-    np.testing.assert_array_equal(read_images(list_images(tmp_path), 32, 16), images)
+    np.testing.assert_array_equal(read_images(list_images(tmp_path), 32, 16, "bicubic"), images)
 
 
 def test_an_embedding_does_not_depend_on_the_rest_of_its_batch(trainings, noise):

@@ -26,7 +26,7 @@ def photograph(folder: Path, count: int) -> list[Path]:
 
 def pack(files: list[Path], file: Path, *, rows: int, height: int, width: int) -> np.ndarray:
     """Returns a memory map of ``rows`` images of that size, over and over those of ``files``: the store's pixels."""
-    images = [resize(np.asarray(Image.open(path).convert("RGB")), height, width) for path in files]
+    images = [resize(np.asarray(Image.open(path).convert("RGB")), height, width, "bicubic") for path in files]
     packed = np.lib.format.open_memmap(file, mode="w+", dtype=np.uint8, shape=(rows, height, width, 3))
     for row in range(rows):
         packed[row] = images[row % len(images)]

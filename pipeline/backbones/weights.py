@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import pickle
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,6 +18,8 @@ from torch import Tensor, nn
 
 IMAGENET = ("resnet18", "resnet34", "resnet50", "resnet101")
 NUMBER_TYPES = {type(np.dtype(code)) for code in np.typecodes["AllInteger"] + "?efd"}
+COUNTER = ".num_batches_tracked"
+"""The end of names that torchvision's first files don't have."""
 NUMPY_SCALARS: list[Any] = [
     np.dtype,
     np.ndarray,
@@ -44,18 +47,39 @@ class HasBackbone(Protocol):
         ...
 
 
-def load_start(network: HasBackbone, source: str) -> None:
+@dataclass(frozen=True)
+class Fit:
+    """What a file has filled of a backbone that is another one, layer by layer: ``layer1.*.conv1`` is of all blocks.
+
+    ``filled``: by the file. ``left``: of the backbone, not in the file, as they were drawn. ``skipped``: of the file,
+    not in the backbone.
+    """
+
+    filled: list[str]
+    left: list[str]
+    skipped: list[str]
+
+    def __str__(self) -> str:
+        parts = (("filled", self.filled), ("left as drawn", self.left), ("skipped of the file", self.skipped))
+        return "; ".join(f"{kind}: {', '.join(names) or 'nothing'}" for kind, names in parts)
+
+
+def load_start(network: HasBackbone, source: str, *, partial: bool = False) -> Fit | None:
     """Fills the network's backbone: ``source`` is "none" (as it is), "imagenet" (torchvision's), or a file.
 
-    A file holds a ResNet by torchvision's names, or a network of ours or fast-reid's whose ``backbone`` is taken.
+    A file holds a ResNet by torchvision's names, or a network of ours or fast-reid's whose ``backbone`` is taken. With
+    ``partial`` it may lack tensors and have others; what it did is returned.
 
     Raises:
         WeightsError: saying which file to provide and where, or how it differs from the backbone.
     """
-    if source == "imagenet":
-        load_backbone(network, imagenet(network.architecture))
-    elif source != "none":
-        load_backbone(network, read_state(Path(source)))
+    if source == "none":
+        return None
+    state = imagenet(network.architecture) if source == "imagenet" else read_state(Path(source))
+    if partial:
+        return load_part(network, state)
+    load_backbone(network, state)
+    return None
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
@@ -132,14 +156,50 @@ def load_backbone(network: HasBackbone, state: Mapping[str, Tensor]) -> None:
     Raises:
         WeightsError: naming tensors that are missing, unexpected or of another shape.
     """
-    inner = {name.removeprefix("backbone."): t for name, t in state.items() if name.startswith("backbone.")}
-    given = {name: t for name, t in (inner or state).items() if not name.startswith("fc.")}
-    modules = network.backbone_modules()
-    expected = {f"{prefix}.{name}": t for prefix, part in modules for name, t in part.state_dict().items()}
+    given, expected = _backbone_part(state), _expected(network)
     _check_fit(given, expected, network.architecture)
-    for prefix, part in modules:
+    _fill(network, given)
+
+
+def load_part(network: HasBackbone, state: Mapping[str, Tensor]) -> Fit:
+    """Fills what the network's backbone shares with a ResNet's state, by name, and returns what that was.
+
+    Source: KuilongCui/MDPR 89d9737, ``build_resnet_backbone``, which loads with ``strict=False``.
+
+    Raises:
+        WeightsError: when nothing is shared, or naming tensors that are of another shape.
+    """
+    given, expected = _backbone_part(state), _expected(network)
+    shared = {name: tensor for name, tensor in given.items() if name in expected}
+    _check_fit(shared, {name: tensor for name, tensor in expected.items() if name in shared}, network.architecture)
+    if not shared:
+        raise WeightsError(f"start: no tensor of the file has a name of {network.architecture}: name another file")
+    _fill(network, shared)
+    return Fit(_layers(shared), _layers(expected.keys() - shared.keys()), _layers(given.keys() - shared.keys()))
+
+
+def _backbone_part(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Returns the tensors of a ResNet's state, or of the ``backbone`` in a larger one, without a classifier."""
+    inner = {name.removeprefix("backbone."): t for name, t in state.items() if name.startswith("backbone.")}
+    return {name: t for name, t in (inner or state).items() if not name.startswith("fc.")}
+
+
+def _expected(network: HasBackbone) -> dict[str, Tensor]:
+    return {
+        f"{prefix}.{name}": t for prefix, part in network.backbone_modules() for name, t in part.state_dict().items()
+    }
+
+
+def _fill(network: HasBackbone, given: Mapping[str, Tensor]) -> None:
+    for prefix, part in network.backbone_modules():
         own = {name: given.get(f"{prefix}.{name}", tensor) for name, tensor in part.state_dict().items()}
         part.load_state_dict(own)
+
+
+def _layers(names: Iterable[str]) -> list[str]:
+    """Returns the layers whose tensors these are, the blocks of a stage as one."""
+    layers = {name.rpartition(".")[0] for name in names if not name.endswith(COUNTER)}
+    return sorted({re.sub(r"^(layer\d)\.\d+\.", r"\1.*.", layer) for layer in layers})
 
 
 def load_network(network: nn.Module, state: Mapping[str, Tensor]) -> list[str]:
@@ -159,9 +219,8 @@ def load_network(network: nn.Module, state: Mapping[str, Tensor]) -> list[str]:
 
 
 def _check_fit(given: Mapping[str, Tensor], expected: Mapping[str, Tensor], what: str) -> None:
-    counters = ".num_batches_tracked"  # torchvision's first files don't have them
     problems = {
-        "missing": [name for name in expected if name not in given and not name.endswith(counters)],
+        "missing": [name for name in expected if name not in given and not name.endswith(COUNTER)],
         "unexpected": [name for name in given if name not in expected],
         "of another shape": [
             f"{name} {list(given[name].shape)} instead of {list(tensor.shape)}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
@@ -12,20 +12,30 @@ from torch import Tensor
 
 from pipeline.config import Record
 
-ATTEMPTS = 10
-"""Boxes drawn until one fits, as torchvision's RandomErasing does; when none of them fits, none is used."""
-BOX_DRAWS = 3 + 2 * ATTEMPTS
-
 Probability = Annotated[float, Field(ge=0, le=1)]
 Range = Annotated[tuple[float, float], Field(strict=False)]
+Attempts = Annotated[int, Field(ge=1)]
+"""Boxes drawn until one fits; when none of them fits, none is used."""
 
 
 class Erasing(Record):
-    """A box of the mean colour: ``area`` a share of the image, ``aspect`` height / width."""
+    """A box of one colour: ``area`` is a uniform share of the image, ``aspect`` height / width by its ``aspect_law``.
+
+    ``fill``: red, green and blue of the box as the network sees them, that is less ImageNet's mean, over its standard
+    deviation: [0, 0, 0] is the mean colour. torchvision draws the aspect log-uniformly, ten times at most.
+    """
 
     probability: Probability
     area: Range
     aspect: Range
+    aspect_law: Literal["uniform", "log_uniform"]
+    fill: Annotated[tuple[float, float, float], Field(strict=False)]
+    attempts: Attempts
+
+    @property
+    def draws(self) -> int:
+        """The random numbers that a box takes."""
+        return box_draws(self.attempts)
 
 
 class RandomPatch(Record):
@@ -34,7 +44,18 @@ class RandomPatch(Record):
     probability: Probability
     area: Range
     aspect: Range
+    attempts: Attempts
     flip: Probability
+
+    @property
+    def draws(self) -> int:
+        """The random numbers that a patch takes: a box, which image, from where, and whether it is mirrored."""
+        return box_draws(self.attempts) + 4
+
+
+def box_draws(attempts: int) -> int:
+    """Returns the random numbers of a box: whether, top, left, and an area and an aspect for each attempt."""
+    return 3 + 2 * attempts
 
 
 @dataclass
@@ -70,30 +91,40 @@ class Patches:
 
 
 def erased_boxes(params: Erasing, draws: Tensor, height: int, width: int) -> Boxes:
-    """Returns the boxes that ``erase`` empties; ``draws`` is ``[B, BOX_DRAWS]``."""
-    low, high = (math.log(bound) for bound in params.aspect)
-    aspects = torch.exp(low + (high - low) * draws[:, 3 + ATTEMPTS : BOX_DRAWS])
+    """Returns the boxes that ``erase`` empties; ``draws`` is ``[B, params.draws]``."""
+    places = _aspect_draws(draws, params.attempts)
+    if params.aspect_law == "log_uniform":
+        low, high = (math.log(bound) for bound in params.aspect)
+        aspects = torch.exp(low + (high - low) * places)
+    else:
+        low, high = params.aspect
+        aspects = low + (high - low) * places
     return _draw_boxes(params.probability, params.area, aspects, draws, height, width)
 
 
 def drawn_patches(params: RandomPatch, draws: Tensor, height: int, width: int) -> Patches:
-    """Returns what ``paste`` puts where; ``draws`` is ``[B, BOX_DRAWS + 4]``, one row for each image of the group."""
+    """Returns what ``paste`` puts where; ``draws`` is ``[B, params.draws]``, one row for each image of the group."""
     size = len(draws)
     low, high = params.aspect
-    aspects = low + (high - low) * draws[:, 3 + ATTEMPTS : BOX_DRAWS]
+    aspects = low + (high - low) * _aspect_draws(draws, params.attempts)
     boxes = _draw_boxes(params.probability, params.area, aspects, draws, height, width)
-    other, down, right, mirror = draws[:, BOX_DRAWS:].unbind(dim=1)
+    other, down, right, mirror = draws[:, box_draws(params.attempts) :].unbind(dim=1)
     source = (torch.arange(size, device=draws.device) + 1 + (other * (size - 1)).long()) % size
     top, left = _place(down, height - boxes.height), _place(right, width - boxes.width)
     return Patches(boxes, source, top, left, mirror < params.flip)
 
 
+def _aspect_draws(draws: Tensor, attempts: int) -> Tensor:
+    return draws[:, 3 + attempts : box_draws(attempts)]
+
+
 def _draw_boxes(probability: float, area: Range, aspects: Tensor, draws: Tensor, height: int, width: int) -> Boxes:
     """Returns of each image the first drawn box that is smaller than the image both ways, anywhere in it.
 
-    ``aspects`` is height / width, ``[B, ATTEMPTS]``. Draws: whether, top, left, then an area for each attempt.
+    ``aspects`` is height / width, ``[B, attempts]``. Draws: whether, top, left, then an area for each attempt.
     """
-    pixels = (area[0] + (area[1] - area[0]) * draws[:, 3 : 3 + ATTEMPTS]) * (height * width)
+    areas = area[0] + (area[1] - area[0]) * draws[:, 3 : 3 + aspects.shape[1]]
+    pixels = areas * (height * width)
     heights, widths = (pixels * aspects).sqrt().round().long(), (pixels / aspects).sqrt().round().long()
     fitting = (heights < height) & (widths < width)
     first = fitting.long().argmax(dim=1, keepdim=True)

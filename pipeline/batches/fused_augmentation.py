@@ -1,7 +1,8 @@
 """Batches on a CPU: gathered, cropped, mirrored, erased, patched and normalised in one pass over their pixels.
 
-A pixel of such a batch is one of the store's, a zero of the padding or the mean colour: its normalised value is looked
-up, in a table of 257 for each channel. The values are those of ``Augmentation`` and ``normalize``, bit for bit.
+A pixel of such a batch is one of the store's, a zero of the padding or the colour of erased boxes: its normalised
+value is looked up, in a table of 257 for each channel. Values are those of ``Augmentation`` and ``normalize``, bit for
+bit.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ import torch
 from torch import Tensor
 
 from pipeline.batches.boxes import Boxes, drawn_patches, erased_boxes
-from pipeline.batches.transforms import MEAN, Augmentation, normalize
+from pipeline.batches.transforms import MEAN, Augmentation, erased_colour, normalize
 
-ERASED = 256  # the column of a table that stands for the mean colour
+ERASED = 256  # the column of a table that stands for the colour of erased boxes
 
 
 class Plan(NamedTuple):
@@ -38,9 +39,11 @@ def is_one_pass(augmentation: Augmentation | None) -> bool:
     return augmentation is None or not (augmentation.jitter or augmentation.grayscale)
 
 
-def value_table(dtype: torch.dtype) -> np.ndarray:
-    """Returns the normalised values of 0 to 255 and, last, of the mean colour, ``[3, 257]``."""
-    codes = torch.cat([torch.arange(256, dtype=dtype).expand(3, -1), torch.tensor(MEAN, dtype=dtype)[:, None]], dim=1)
+def value_table(augmentation: Augmentation | None, dtype: torch.dtype) -> np.ndarray:
+    """Returns the normalised values of 0 to 255 and, last, of the colour of erased boxes, ``[3, 257]``."""
+    erasing = augmentation.erasing if augmentation else None
+    colour = torch.tensor(erased_colour(erasing) if erasing else MEAN, dtype=dtype)
+    codes = torch.cat([torch.arange(256, dtype=dtype).expand(3, -1), colour[:, None]], dim=1)
     return normalize(codes[None, :, None], dtype)[0, :, 0].contiguous().numpy()
 
 

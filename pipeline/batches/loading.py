@@ -71,7 +71,7 @@ class Loader:
         self.augmentation = augmentation
         self.device = device
         self.dtype = dtype
-        self.table = value_table(dtype)
+        self.table = value_table(augmentation, dtype)
 
     def load(self, rows: np.ndarray, labels: np.ndarray, *, epoch: int, positions: np.ndarray) -> Batch:
         """Returns one group, augmented: ``rows`` and ``positions`` are ``[B]``, ``labels`` is ``[N]``.

@@ -13,7 +13,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from pipeline.batches.boxes import (
-    BOX_DRAWS,
     Erasing,
     Probability,
     RandomPatch,
@@ -91,8 +90,8 @@ class Augmentation:
             "jitter": 5 if self.jitter else 0,
             "single_channel": 2 if self.single_channel else 0,
             "grayscale": 1 if self.grayscale else 0,
-            "erasing": BOX_DRAWS if self.erasing else 0,
-            "patch": BOX_DRAWS + 4 if self.patch and len(positions) > 1 else 0,
+            "erasing": self.erasing.draws if self.erasing else 0,
+            "patch": self.patch.draws if self.patch and len(positions) > 1 else 0,
         }
         return {name: uniform(self.seed, name, epoch, positions, count) for name, count in counts.items() if count}
 
@@ -138,24 +137,34 @@ def crop_and_flip(images: Tensor, pad: int, flip: float, crop_draws: Tensor, fli
 
 
 def erase(images: Tensor, params: Erasing, draws: Tensor) -> Tensor:
-    """Returns ``images``, some with a box of the mean colour; ``draws`` is ``[B, BOX_DRAWS]``.
+    """Returns ``images`` of 0..255, some with a box of one colour; ``draws`` is ``[B, params.draws]``.
 
-    Source: Zhong et al., "Random Erasing Data Augmentation", AAAI 2020; torchvision's ``RandomErasing`` for the draws.
+    Source: Zhong et al., "Random Erasing Data Augmentation", AAAI 2020. ``log_uniform``, 10 attempts: torchvision's
+    ``RandomErasing``, which fast-reid c9bc3ce fills with the mean colour. ``uniform``, 100 attempts: ``RandomErasing``
+    of tengxiao14/Purification_ReID de659b8 and alibaba/cluster-contrast-reid 57b62e9, ``ChannelRandomErasing`` of
+    Cross-Modal-Re-ID-baseline e817a26, which fill images that are normalised already.
     """
     boxes = erased_boxes(params, draws, *images.shape[-2:])
-    return torch.where(boxes.inside(*images.shape[-2:]), _colour(MEAN, images.dtype, images.device), images)
+    colour = _colour(erased_colour(params), images.dtype, images.device)
+    return torch.where(boxes.inside(*images.shape[-2:]), colour, images)
+
+
+def erased_colour(params: Erasing) -> Colour:
+    """Returns red, green and blue of an erased box, on the 0..255 scale."""
+    red, green, blue = (mean + fill * std for mean, fill, std in zip(MEAN, params.fill, STD, strict=True))
+    return red, green, blue
 
 
 def paste(images: Tensor, params: RandomPatch, draws: Tensor) -> Tensor:
     """Returns ``images``, some with a box of another image of the group, taken before any was pasted.
 
-    ``draws`` is ``[B, BOX_DRAWS + 4]``.
+    ``draws`` is ``[B, params.draws]``.
 
     Source: Zhou et al., "Omni-Scale Feature Learning for Person Re-Identification", ICCV 2019; fast-reid's
     ``RandomPatch`` in github.com/KuilongCui/MDPR at 89d9737.
     Differs: patches come from the other images of the same group, because the reference's pool of the last 1,000
     patches of one loader process can be rebuilt neither by a resumed run nor by another number of workers; hence no
-    wait for the first 100 patches; 10 boxes are tried instead of 100; a patch has the size of the box it fills.
+    wait for the first 100 patches; a patch has the size of the box it fills.
     """
     height, width = images.shape[-2:]
     patches = drawn_patches(params, draws, height, width)

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 import PIL
 
-from pipeline.datasets.resizing import resize
+from pipeline.datasets.resizing import Resampling, resize
 from pipeline.datasets.validation.inspection import Facts
 from pipeline.images import table as image_table
 from pipeline.images.store import IMAGES_FILE, META_FILE, TABLE_FILE
@@ -31,7 +31,7 @@ LINE = re.compile(r"(\d+) (\w{64}) (\w+) (\d+) (\d+) (\w{64}) (\d+)")
 class Packing:
     """Takes images, resizes them and writes them to their rows of the array, in a folder beside the store's.
 
-    Every image is what Pillow gives: RGB, resized with its antialiased bicubic filter. ``store`` and ``lookup`` may be
+    Every image is what Pillow gives: RGB, resized with one of its antialiased filters. ``store`` and ``lookup`` may be
     called by many threads at once (what takes long runs outside the interpreter lock), each of which holds one image;
     the array is written, not mapped, so that memory stays what it is for any number of images.
 
@@ -41,11 +41,14 @@ class Packing:
     on how often its making was interrupted.
     """
 
-    def __init__(self, folder: Path, *, rows: int, height: int, width: int) -> None:
+    def __init__(self, folder: Path, *, rows: int, height: int, width: int, resampling: Resampling) -> None:
         """``folder`` is where the store will be, ``rows`` how many images it will have, sizes are in pixels."""
         self.folder, self.partial = folder, folder.with_name(folder.name + ".partial")
         self.shape = (rows, height, width, 3)
-        self._made_by = f"{height}x{width} by Pillow {PIL.__version__}"
+        self.resampling = resampling
+        # Bicubic goes unnamed, as it did when there was no other filter: such stores stay good.
+        named = "" if resampling == "bicubic" else f"{resampling} "
+        self._made_by = f"{named}{height}x{width} by Pillow {PIL.__version__}"
         self._row_size = height * width * 3
         self._lock = threading.Lock()
         self._older = {facts.sha256: (row, facts) for row, (facts, _) in self._kept(folder, self._made_by).items()}
@@ -67,7 +70,7 @@ class Packing:
     def store(self, row: int, facts: Facts, pixels: np.ndarray) -> None:
         """Ensures that the image of ``pixels``, uint8 ``[H, W, 3]``, is in its row."""
         _, height, width, _ = self.shape
-        self._write(row, facts, resize(pixels, height, width))
+        self._write(row, facts, resize(pixels, height, width, self.resampling))
 
     def finish(self, table: pd.DataFrame, about: Mapping[str, Any], more: Mapping[str, pd.DataFrame]) -> None:
         """Ensures that the folder holds the store of a table whose images are all kept, complete or not at all.
@@ -80,6 +83,7 @@ class Packing:
             **about,
             "height": self.shape[1],
             "width": self.shape[2],
+            "resampling": self.resampling,
             "counts": asdict(image_table.count(table)),
             "fingerprint": image_table.fingerprint(table),
         }

@@ -16,6 +16,7 @@ from pipeline.datasets.listing import Listing
 from pipeline.datasets.location import RAW, locate
 from pipeline.datasets.packing import Packing
 from pipeline.datasets.reader import find
+from pipeline.datasets.resizing import Resampling
 from pipeline.datasets.validation.examination import examine
 from pipeline.datasets.validation.report import Report, unlisted
 from pipeline.images.table import DataError
@@ -32,7 +33,7 @@ class PrepareParams(Record):
     (``pipeline.datasets.location``). ``reader`` names a reader as its ``kind``, beside the reader's own settings.
     ``published_counts`` holds the data set against the published number of images. ``splits``: in how many ways it is
     split; a reader with several is told which, as its setting ``split``. ``height`` and ``width`` are those of the
-    packed images, in pixels.
+    packed images, in pixels, to which ``resampling`` brings them.
     """
 
     reader: dict[str, Any]
@@ -40,6 +41,7 @@ class PrepareParams(Record):
     splits: Annotated[int, Field(ge=1)]
     height: int
     width: int
+    resampling: Resampling
     people: world.PeopleParams | None
 
 
@@ -76,7 +78,8 @@ def pack(name: str, params: PrepareParams, folder: Path, report_file: Path) -> t
     workers = os.cpu_count() or 1
     listing = _listed(name, params, report_file, workers=workers)
     height, width = params.height, params.width
-    with Packing(folder, rows=len(listing.entries), height=height, width=width) as packing:
+    rows, resampling = len(listing.entries), params.resampling
+    with Packing(folder, rows=rows, height=height, width=width, resampling=resampling) as packing:
         table, report = examine(listing, name=name, is_whole=params.published_counts, cache=packing, workers=workers)
         report.write(report_file)
         report.refuse_errors(listing.folder)

@@ -1,30 +1,34 @@
-"""Pillow's bicubic resizing, bit for bit, in a fraction of its time."""
+"""Pillow's resizing; the bicubic one bit for bit in a fraction of its time."""
 
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Literal
 
 import numba
 import numpy as np
 from PIL import Image
 
+Resampling = Literal["bicubic", "lanczos"]
+"""A filter of Pillow: ``lanczos`` is what it once called ``ANTIALIAS``."""
 SUPPORT = 2.0
 """How far the bicubic filter reaches on either side, in pixels of the coarser of the two sizes."""
 PRECISION = 22
 """Bits of a weight behind the point: a sum of 32 bits holds 8 of the pixel, and 2 for what lies outside 0..255."""
 
 
-def resize(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Returns the uint8 image ``[height, width, 3]`` that Pillow's ``BICUBIC`` makes of ``pixels`` ``[H, W, 3]`` uint8.
+def resize(pixels: np.ndarray, height: int, width: int, resampling: Resampling) -> np.ndarray:
+    """Returns the uint8 image ``[height, width, 3]`` that Pillow's filter makes of ``pixels`` ``[H, W, 3]`` uint8.
 
-    Rows are resized first, then columns, by weights in fixed point and with 8 bits in between, as Pillow does. Where
-    the height is reduced, Pillow itself does the work: from its version 13 on it takes the columns first where the
-    height loses far more than the width, by a rule that it does not promise. Threads may call it at the same time.
+    Lanczos is Pillow's own work. Bicubic: rows are resized first, then columns, by weights in fixed point and with 8
+    bits in between, as Pillow does. Where the height is reduced, Pillow itself does the work: from its version 13 on
+    it takes the columns first where the height loses far more than the width, by a rule that it does not promise.
+    Threads may call it at the same time.
 
     Source: Pillow, src/libImaging/Resample.c. Differs: lines of all channels are added up together, which vectorises.
     """
-    if height < len(pixels):
-        return np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.BICUBIC))
+    if height < len(pixels) or resampling == "lanczos":
+        return np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling[resampling.upper()]))
     lines = pixels.reshape(len(pixels), -1)
     resized = _resize(lines, *_weights(pixels.shape[1], width), *_weights(len(pixels), height))
     return resized.reshape(height, width, 3)

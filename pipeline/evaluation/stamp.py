@@ -84,6 +84,8 @@ class Recipe:
     Attributes:
         supervision: ``supervised``, ``unsupervised``, or ``none`` where nothing was learned.
         start_weights: what training started from: ``random``, ``pretrain``, ``imagenet``, a file's name.
+        start_fit: of a file that fits in part, the layers that it ``filled``, those ``left`` as they were drawn and
+            those of the file that were ``skipped``; None for all others, and in results from before there were such.
         height, width: of the images in pixels.
         feature: which feature was compared, with its size.
         distance: ``cosine`` or ``euclidean``.
@@ -106,6 +108,7 @@ class Recipe:
     epoch_choice: str
     precision: str | None = None
     device: str | None = None
+    start_fit: Mapping[str, list[str]] | None = None
 
 
 @dataclass(frozen=True)

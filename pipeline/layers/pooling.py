@@ -7,6 +7,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+Pooling = Literal["gem", "average"]
+
 
 class AveragePool(nn.Module):
     """The mean over all positions: ``[B, C, H, W]`` -> ``[B, C]``, summed in float32 or more."""
@@ -49,7 +51,7 @@ class FixedGeMPool(nn.Module):
         return (maps.pow(3).mean(dim=(2, 3)) + 1e-12).pow(1 / 3)
 
 
-def make_pool(kind: Literal["gem", "average"]) -> nn.Module:
+def make_pool(kind: Pooling) -> nn.Module:
     """Returns the pooling layer of that name.
 
     Raises:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from safetensors import safe_open
 
@@ -44,7 +45,7 @@ def make_card(training: Training, scores: Sequence[Scored], generated: set[str])
     facts = [
         ("Method", f"{experiment['method']}, seed {experiment['seed']}"),
         ("Trained on", f"{experiment['data']} ({meta['num_classes']} classes in the last layer)"),
-        ("Started from", str(experiment["start"])),
+        ("Started from", started_from(experiment["start"])),
         ("Network", network(training)),
         ("Images", f"{meta['image'][0]} x {meta['image'][1]} pixels (height x width)"),
         ("Training", f"{meta['epoch']} epochs in {meta['precision']} on {meta['device']}"),
@@ -65,6 +66,13 @@ def make_card(training: Training, scores: Sequence[Scored], generated: set[str])
 def score_in_words(metrics: Mapping[str, float]) -> str:
     """Returns rank-1 and mAP as a sentence has them."""
     return f"rank-1 {100 * metrics['rank1']:.1f} %, mAP {100 * metrics['mAP']:.1f} %"
+
+
+def started_from(start: str | Mapping[str, Any]) -> str:
+    """Returns the start weights of an experiment in words."""
+    if isinstance(start, str):
+        return start
+    return f"{start['file']}{', as far as it fits' if start['partial'] else ''}"
 
 
 def network(training: Training) -> str:

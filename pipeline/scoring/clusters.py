@@ -19,7 +19,7 @@ from pipeline.layers.embedder import Embedder
 from pipeline.training.checkpoint import open_checkpoint
 from pipeline.training.cluster_labels import write_labels
 from pipeline.training.embed import embed
-from pipeline.training.experiment import ExperimentParams, build_method, start_file, training_labels
+from pipeline.training.experiment import ExperimentParams, build_method, load_start, start_file, training_labels
 from pipeline.training.loop import shown_labels
 from pipeline.training.method import Method
 from pipeline.training.precision import use_plain_float32
@@ -44,7 +44,7 @@ def cluster(
     given, rows = shown_labels(identities, "unsupervised"), np.flatnonzero(identities >= 0)
     method = build_method(kind, params, f"experiments.{name}", store, num_classes=1)
     if trained is None:
-        weights.load_start(cast(weights.HasBackbone, method.network), start_file(params.start))
+        load_start(cast(weights.HasBackbone, method.network), params.start, start_file(params.start))
     else:
         method.network.load_state_dict(open_checkpoint(trained).model())
     method.begin_training(store.cameras, store.is_infrared, {})

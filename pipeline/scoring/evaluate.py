@@ -22,7 +22,7 @@ from pipeline.progress import ProgressLine
 from pipeline.scoring.comparison import Comparison, EvaluationParams, compare, searches_of
 from pipeline.training.checkpoint import Checkpoint
 from pipeline.training.embed import embed
-from pipeline.training.experiment import ExperimentParams, build_method
+from pipeline.training.experiment import ExperimentParams, build_method, start_name
 from pipeline.training.method import Method
 from pipeline.training.precision import use_plain_float32
 from pipeline.training.workers import Workers
@@ -58,7 +58,7 @@ def model_from(found: Checkpoint, kind: type[Method], store: ImageStore) -> Mode
     method = build_method(kind, params, f"{found.folder}: experiment", store, found.meta["num_classes"])
     method.network.load_state_dict(found.model())
     model = describe(name, params, method, epoch=found.meta["epoch"])
-    made_by = {name: found.meta.get(name) for name in ("precision", "device")}
+    made_by = {name: found.meta.get(name) for name in ("precision", "device", "start_fit")}
     return replace(model, recipe={**model.recipe, **made_by})
 
 
@@ -93,7 +93,7 @@ def model_from_file(
     state = weights.read_state(file)
     weights.load_network(method.network, kind.from_authors(state) if authors else state)
     model = describe(name, params, method, epoch=params.training.epochs)
-    unknown = {"start_weights": "not known", "epoch": None, "epoch_choice": f"file {file.name}"}
+    unknown = {"start_weights": "not known", "start_fit": None, "epoch": None, "epoch_choice": f"file {file.name}"}
     return replace(model, recipe={**model.recipe, **unknown})
 
 
@@ -101,7 +101,8 @@ def describe(name: str, params: ExperimentParams, method: Method, *, epoch: int)
     """Returns a method's network as a model to score."""
     recipe = {
         "supervision": method.supervision if epoch else "none",
-        "start_weights": "random" if params.start == "none" else Path(params.start).name,
+        "start_weights": start_name(params.start),
+        "start_fit": None,
         "cameras": method.cameras,
         "epoch": epoch,
         "epoch_choice": "last",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -31,18 +31,25 @@ CODE = ("backbones", "batches", "clustering", "images", "layers", "losses", "met
 """The parts of the library that move the result of a training that loads them."""
 
 
+class PartialStart(Record):
+    """A weights ``file`` that may lack tensors of the backbone, and have others, if it is ``partial``."""
+
+    file: str
+    partial: bool
+
+
 class ExperimentParams(Record):
     """An experiment of params.yaml, resolved (``pipeline.experiments``).
 
     ``data`` names a prepared data set, ``NAME/2`` its second split; ``start`` is ``none``, ``imagenet``, a weights
-    file, or the folder of an earlier training's checkpoint; ``settings`` is the method's own block, read by the
-    method's record.
+    file, also one that fits in part, or the folder of an earlier training's checkpoint; ``settings`` is the method's
+    own block, read by the method's record.
     """
 
     method: str
     data: str
     seed: int
-    start: str
+    start: str | PartialStart
     augmentation: AugmentationParams
     training: TrainingParams
     settings: dict[str, Any]
@@ -86,6 +93,7 @@ def describe(name: str, block: Mapping[str, Any], method: type[Method], data: Pa
         "data": store.meta["fingerprint"],
         "rows": digest(store.table["sha256"].tolist()),
         "image": [store.meta["height"], store.meta["width"]],
+        "resampling": store.meta["resampling"],
         "start": start if start in WITHOUT_FILE else file_digest(Path(start)),
         "sources": {kind: file_digest(path) for kind, path in sources.items()},
         "code": code_digest(*(f"pipeline.{part}" for part in CODE)),
@@ -102,13 +110,26 @@ def describe(name: str, block: Mapping[str, Any], method: type[Method], data: Pa
     return Job(name, block, method, data.absolute(), run_folder, start, sources, settings.batch.groups, meta)
 
 
-def start_file(start: str) -> str:
+def start_name(start: str | PartialStart) -> str:
+    """Returns the name of start weights, as they stand beside a result."""
+    if isinstance(start, PartialStart):
+        return Path(start.file).name + (" (in part)" if start.partial else "")
+    return "random" if start == "none" else Path(start).name
+
+
+def load_start(network: weights.HasBackbone, start: str | PartialStart, file: str) -> weights.Fit | None:
+    """Fills the network's backbone from the ``file`` that ``start`` names, see ``start_file``."""
+    return weights.load_start(network, file, partial=isinstance(start, PartialStart) and start.partial)
+
+
+def start_file(start: str | PartialStart) -> str:
     """Returns the absolute path of the weights that ``start`` names, or ``start`` itself where it names no file.
 
     Raises:
         WeightsError: saying where the file was looked for.
         CheckpointError: when it is of a checkpoint, and not what was saved.
     """
+    start = start.file if isinstance(start, PartialStart) else start
     if start in WITHOUT_FILE:
         return start
     file = (Path(start) / checkpoint.MODEL if Path(start).is_dir() else Path(start)).absolute()
@@ -150,8 +171,11 @@ def run(
     store = ImageStore(job.data)
     workers = Workers.current()
     method = build_method(job.method, params, f"experiments.{job.name}", store, job.meta["num_classes"])
+    fit = None
     if workers.is_first:
-        weights.load_start(cast(weights.HasBackbone, method.network), job.start)
+        fit = load_start(cast(weights.HasBackbone, method.network), params.start, job.start)
+        if fit:
+            print(f"{job.name}: start, in part: {fit}", flush=True)
     method.begin_training(store.cameras, store.is_infrared, job.sources)
     dtype = storage_dtype(precision)
     method.to(device=device, dtype=dtype)
@@ -175,7 +199,7 @@ def run(
             device=device,
             workers=workers,
             run_folder=job.run_folder,
-            meta={**job.meta, "precision": precision, "device": device.type},
+            meta={**job.meta, "precision": precision, "device": device.type, "start_fit": asdict(fit) if fit else None},
             report=report,
             validate=validate,
             groups_at_once=step.groups_at_once,

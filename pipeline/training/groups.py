@@ -1,7 +1,9 @@
 """Groups: what one GPU saw in the paper, kept apart from how many workers there are.
 
-BatchNorm statistics and in-batch mining belong to a group; running statistics follow group 0, as data-parallel
-references do (they broadcast rank 0's buffers). A worker runs its groups one after the other, or several in one pass.
+BatchNorm statistics and in-batch mining belong to a group; running statistics follow group 0, whose are saved by
+data-parallel references: DataParallel keeps those of its first replica, and fast-reid c9bc3ce, where each rank has its
+own (``broadcast_buffers=False``), saves the model of rank 0. A worker runs its groups one after the other, or several
+in one pass.
 """
 
 from __future__ import annotations

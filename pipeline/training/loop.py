@@ -23,7 +23,7 @@ from pipeline.training.optimizers import OptimizerParams, load_optimizer, make_o
 from pipeline.training.precision import Choice, autocast
 from pipeline.training.progress import Progress
 from pipeline.training.reduction import Reduction, gradients
-from pipeline.training.schedules import warmup_cosine, warmup_milestones
+from pipeline.training.schedules import CountedFrom, Every, warmup_cosine, warmup_milestones
 from pipeline.training.seeding import seed_group
 from pipeline.training.workers import Workers
 
@@ -40,10 +40,11 @@ class CosineDecay(Record):
 
 
 class StepDecay(Record):
-    """Times ``factor`` after each number of epochs in ``milestones``."""
+    """Times ``factor`` after each number of epochs in ``milestones``, counted from the start or the warm-up's end."""
 
     kind: Literal["steps"]
     milestones: list[int]
+    counted_from: CountedFrom
     factor: Annotated[float, Field(gt=0)]
 
 
@@ -51,9 +52,9 @@ class TrainingParams(Record):
     """How a network is trained; a block of params.yaml.
 
     ``weight_decay`` is an L2 term on every trained parameter, norms and biases included, as fast-reid does it.
-    ``warmup_steps`` counts steps, ``epochs`` passes of ``Method.batches``; after the warm-up the learning rate falls by
-    ``decay``. ``precision`` is one of ``pipeline.training.precision.Choice``; ``embedding_batch`` is the number of
-    images embedded at a time.
+    ``epochs`` are passes of ``Method.batches``. The learning rate rises from its ``warmup_factor`` in ``warmup_steps``,
+    one ``warmup_every`` step or epoch; after that it falls by ``decay``. ``precision`` is one of
+    ``pipeline.training.precision.Choice``; ``embedding_batch`` is the number of images embedded at a time.
     """
 
     epochs: Annotated[int, Field(ge=1)]
@@ -61,6 +62,7 @@ class TrainingParams(Record):
     learning_rate: Annotated[float, Field(gt=0)]
     decay: Annotated[CosineDecay | StepDecay, Field(discriminator="kind")]
     weight_decay: Annotated[float, Field(ge=0)]
+    warmup_every: Every
     warmup_steps: Annotated[int, Field(ge=0)]
     warmup_factor: Annotated[float, Field(ge=0, le=1)]
     precision: Choice
@@ -283,14 +285,20 @@ class Trainer:
         warmup: dict[str, Any] = {
             "steps_per_epoch": steps_per_epoch,
             "learning_rate": self.params.learning_rate,
+            "warmup_every": self.params.warmup_every,
             "warmup_steps": self.params.warmup_steps,
             "warmup_factor": self.params.warmup_factor,
         }
         match self.params.decay:
             case CosineDecay(final=final):
                 rate = warmup_cosine(epoch, step, epochs=self.params.epochs, final_learning_rate=final, **warmup)
-            case StepDecay(milestones=milestones, factor=factor):
-                rate = warmup_milestones(epoch, step, milestones=milestones, factor=factor, **warmup)
+            case StepDecay() as decay:
+                falls: dict[str, Any] = {
+                    "milestones": decay.milestones,
+                    "factor": decay.factor,
+                    "counted_from": decay.counted_from,
+                }
+                rate = warmup_milestones(epoch, step, **falls, **warmup)
         set_learning_rate(self.optimizer, rate)
 
     def _embed_all(self, embedder: Embedder) -> Tensor:

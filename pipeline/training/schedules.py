@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Literal
+
+Every = Literal["step", "epoch"]
+"""When a warm-up goes on: after each step, or after each epoch."""
+CountedFrom = Literal["start", "warmup"]
 
 
 def warmup_cosine(
@@ -14,26 +19,27 @@ def warmup_cosine(
     epochs: int,
     learning_rate: float,
     final_learning_rate: float,
+    warmup_every: Every,
     warmup_steps: int,
     warmup_factor: float,
 ) -> float:
     """Returns the learning rate of ``step`` of ``epoch``, both from 0.
 
-    Linear warm-up from ``warmup_factor * learning_rate`` over ``warmup_steps`` steps; once over, half a cosine from
-    ``learning_rate`` to ``final_learning_rate``, stepped **per epoch**: its first step is taken at the end of the
-    epoch in which the warm-up ended, its last before the last epoch.
+    Linear warm-up from ``warmup_factor * learning_rate`` in ``warmup_steps``, one ``warmup_every`` step or epoch; once
+    over, half a cosine from ``learning_rate`` to ``final_learning_rate``, stepped **per epoch**: its first step is
+    taken at the end of the epoch in which the warm-up ended, its last before the last epoch.
 
     Source: fast-reid's ``WarmupLR`` and ``LRScheduler`` hook as MDPR runs them (KuilongCui/MDPR 89d9737,
     ``fastreid/engine/hooks.py``, ``fastreid/solver/build.py``). Differs: a warm-up longer than the training is an
     error there (T_max <= 0); here the learning rate then just stays in its warm-up.
     """
-    share = _warmup(epoch * steps_per_epoch + step, warmup_steps, warmup_factor)
-    if share < 1:
-        return learning_rate * share
-    warmup_epochs = math.ceil(warmup_steps / steps_per_epoch)
+    done = epoch if warmup_every == "epoch" else epoch * steps_per_epoch + step
+    if done < warmup_steps:
+        return learning_rate * _warmup(done, warmup_steps, warmup_factor)
+    warmup_epochs = _warmup_epochs(warmup_every, warmup_steps, steps_per_epoch)
     if epoch < warmup_epochs or epochs <= warmup_epochs:
         return learning_rate
-    taken = epoch - warmup_epochs + (1 if warmup_epochs else 0)
+    taken = _epochs_counted(epoch, warmup_epochs)
     remaining = (1 + math.cos(math.pi * taken / (epochs - warmup_epochs))) / 2
     return final_learning_rate + (learning_rate - final_learning_rate) * remaining
 
@@ -46,16 +52,33 @@ def warmup_milestones(
     learning_rate: float,
     milestones: Sequence[int],
     factor: float,
+    counted_from: CountedFrom,
+    warmup_every: Every,
     warmup_steps: int,
     warmup_factor: float,
 ) -> float:
     """Returns the learning rate of ``step`` of ``epoch``, both from 0.
 
     Linear warm-up as in ``warmup_cosine``, times ``factor`` for every milestone that is reached: the number of epochs
-    before a drop. Torch's ``StepLR(20)``, stepped after each epoch, has the milestones 20, 40, 60, ...
+    before a drop. They are counted from the start: torch's ``StepLR(20)``, stepped after each epoch, has the milestones
+    20, 40, 60, ...; AGW's ``adjust_learning_rate`` (Cross-Modal-Re-ID-baseline e817a26) has nine warm-up steps, one an
+    epoch, from a tenth on, then the milestones 20 and 50. Or from the epoch in which the warm-up ends, itself counted:
+    fast-reid c9bc3ce, whose ``LRScheduler`` hook does not step before.
     """
-    reached = sum(epoch >= milestone for milestone in milestones)
-    return learning_rate * factor**reached * _warmup(epoch * steps_per_epoch + step, warmup_steps, warmup_factor)
+    warmup_epochs = _warmup_epochs(warmup_every, warmup_steps, steps_per_epoch) if counted_from == "warmup" else 0
+    reached = sum(_epochs_counted(epoch, warmup_epochs) >= milestone for milestone in milestones)
+    done = epoch if warmup_every == "epoch" else epoch * steps_per_epoch + step
+    return learning_rate * factor**reached * _warmup(done, warmup_steps, warmup_factor)
+
+
+def _warmup_epochs(every: Every, steps: int, steps_per_epoch: int) -> int:
+    """Returns the number of the epoch in which the warm-up ends, 0 without one."""
+    return steps if every == "epoch" else math.ceil(steps / steps_per_epoch)
+
+
+def _epochs_counted(epoch: int, warmup_epochs: int) -> int:
+    """Returns how many epochs are over that count: all from the one on in which the warm-up ended."""
+    return max(0, epoch - warmup_epochs + 1) if warmup_epochs else epoch
 
 
 def _warmup(done: int, warmup_steps: int, warmup_factor: float) -> float:

@@ -9,7 +9,15 @@ from torchvision.models import resnet18
 
 from pipeline.backbones import weights
 from pipeline.backbones.resnet import ResNet
-from pipeline.backbones.weights import WeightsError, imagenet, load_backbone, load_network, load_start, read_state
+from pipeline.backbones.weights import (
+    WeightsError,
+    imagenet,
+    load_backbone,
+    load_network,
+    load_part,
+    load_start,
+    read_state,
+)
 from pipeline.methods.baseline.network import BaselineNetwork
 
 
@@ -158,3 +166,35 @@ def test_torchvision_weights_fill_a_backbone_when_their_hash_fits(tmp_path, monk
     net = network(width=1)
     load_start(net, "imagenet")
     assert torch.equal(net.backbone.layer4[1].conv2.weight, source.layer4[1].conv2.weight)
+
+
+def plain_and_ibn():
+    """A plain ResNet's state, and a network with IBN whose backbone is otherwise the same."""
+    plain, with_ibn = (
+        ResNet(depth=50, width=0.125, ibn=ibn, last_stride=1, stem_pool="padded") for ibn in (False, True)
+    )
+    return plain.state_dict(), BaselineNetwork(backbone=with_ibn, pooling="gem", num_classes=3)
+
+
+def test_a_partial_start_fills_what_has_the_same_name_and_says_what_else_there_is(tmp_path):
+    state, net = plain_and_ibn()
+    drawn = {name: tensor.clone() for name, tensor in net.backbone.state_dict().items()}
+    torch.save({**state, "fc.weight": torch.ones(2)}, tmp_path / "plain.pth")
+    with pytest.raises(WeightsError, match="missing"):
+        load_start(net, str(tmp_path / "plain.pth"))
+    fit = load_start(net, str(tmp_path / "plain.pth"), partial=True)
+    assert fit.left == [f"layer{stage}.*.bn1.{half}" for stage in (1, 2, 3) for half in ("BN", "IN")]
+    assert fit.skipped == [f"layer{stage}.*.bn1" for stage in (1, 2, 3)]
+    assert {"conv1", "layer1.*.conv1", "layer3.*.bn2", "layer4.*.bn1"} <= set(fit.filled)
+    assert str(fit).count("; ") == 2
+    for name, tensor in net.backbone.state_dict().items():
+        source = state if name in state else drawn
+        assert torch.equal(tensor, source[name]), name
+
+
+def test_a_partial_start_refuses_another_shape_and_a_file_that_shares_nothing():
+    state, net = plain_and_ibn()
+    with pytest.raises(WeightsError, match=r"of another shape: conv1\.weight"):
+        load_part(net, {**state, "conv1.weight": torch.ones(3)})
+    with pytest.raises(WeightsError, match="no tensor of the file has a name of resnet50_ibn"):
+        load_part(net, {"encoder.weight": torch.ones(3)})

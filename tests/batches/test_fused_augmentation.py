@@ -13,11 +13,15 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (40, 48, 24, 3), dtype=np.uin
 LABELS = np.zeros(40, dtype=np.int64)
 NOTHING: dict[str, Any] = {"pad": 0, "flip": 0.0, "jitter": None, "single_channel": 0.0, "grayscale": 0.0}
 NOTHING |= {"erasing": None, "patch": None}
-ERASING = Erasing(probability=0.5, area=(0.02, 0.33), aspect=(0.3, 3.3))
-PATCH = RandomPatch(probability=0.7, area=(0.01, 0.5), aspect=(0.1, 10.0), flip=0.5)
+ERASING = Erasing(
+    probability=0.5, area=(0.02, 0.33), aspect=(0.3, 3.3), aspect_law="log_uniform", fill=(0, 0, 0), attempts=10
+)
+COLOURED = ERASING.model_copy(update={"fill": (0.485, -0.456, 1.406), "aspect_law": "uniform", "attempts": 100})
+PATCH = RandomPatch(probability=0.7, area=(0.01, 0.5), aspect=(0.1, 10.0), attempts=10, flip=0.5)
 EVERYTHING = {"pad": 10, "flip": 0.5, "single_channel": 0.5, "erasing": ERASING, "patch": PATCH}
 STEPS: list[dict[str, Any]] = [{}, {"pad": 3}, {"flip": 0.5}, {"pad": 30, "flip": 0.5}, {"single_channel": 0.5}]
 STEPS += [{"erasing": ERASING}, {"patch": PATCH}, {"erasing": ERASING, "patch": PATCH}, EVERYTHING]
+STEPS += [EVERYTHING | {"erasing": COLOURED}]
 
 
 def augmentation(**steps: Any) -> Augmentation:

@@ -24,8 +24,12 @@ def loader(patch: bool, dtype: torch.dtype = torch.float64) -> Loader:
         jitter=ColourJitter(probability=0.5, brightness=0.2, contrast=0.2, saturation=0.2, hue=0.1),
         single_channel=0.1,
         grayscale=0.1,
-        erasing=Erasing(probability=0.5, area=(0.02, 0.33), aspect=(0.3, 3.3)),
-        patch=RandomPatch(probability=0.5, area=(0.01, 0.5), aspect=(0.1, 10.0), flip=0.5) if patch else None,
+        erasing=Erasing(
+            probability=0.5, area=(0.02, 0.33), aspect=(0.3, 3.3), aspect_law="log_uniform", fill=(0, 0, 0), attempts=10
+        ),
+        patch=RandomPatch(probability=0.5, area=(0.01, 0.5), aspect=(0.1, 10.0), attempts=10, flip=0.5)
+        if patch
+        else None,
     )
     return Loader(IMAGES, CAMERAS, IS_INFRARED, augmentation, torch.device("cpu"), dtype)
 

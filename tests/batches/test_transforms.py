@@ -32,8 +32,10 @@ NOTHING: dict[str, Any] = {
     "erasing": None,
     "patch": None,
 }
-ERASING = Erasing(probability=0.5, area=(0.02, 0.33), aspect=(0.3, 3.3))
-PATCH = RandomPatch(probability=0.5, area=(0.01, 0.5), aspect=(0.1, 10.0), flip=0.5)
+ERASING = Erasing(
+    probability=0.5, area=(0.02, 0.33), aspect=(0.3, 3.3), aspect_law="log_uniform", fill=(0, 0, 0), attempts=10
+)
+PATCH = RandomPatch(probability=0.5, area=(0.01, 0.5), aspect=(0.1, 10.0), attempts=10, flip=0.5)
 JITTER = ColourJitter(probability=0.5, brightness=0.2, contrast=0.2, saturation=0.2, hue=0.1)
 ALL_BUT_PATCH = NOTHING | {"pad": 4, "flip": 0.5, "jitter": JITTER, "single_channel": 0.2, "grayscale": 0.2}
 ALL_BUT_PATCH |= {"erasing": ERASING}
@@ -181,7 +183,7 @@ def test_patches_are_boxes_of_other_images_as_they_were_before() -> None:
 
 
 def test_a_group_of_one_image_gets_no_patch() -> None:
-    always = RandomPatch(probability=1.0, area=(0.2, 0.5), aspect=(0.5, 2.0), flip=0.0)
+    always = RandomPatch(probability=1.0, area=(0.2, 0.5), aspect=(0.5, 2.0), attempts=10, flip=0.0)
     assert torch.equal(augment(noise(1), patch=always), noise(1).double())
 
 
@@ -233,8 +235,15 @@ def test_the_parameters_of_a_run_are_the_keywords_of_the_augmentation() -> None:
         "jitter": None,
         "single_channel": 0,
         "grayscale": 0,
-        "erasing": {"probability": 0.5, "area": [0.02, 0.33], "aspect": [0.3, 3.3]},
-        "patch": {"probability": 0.5, "area": [0.01, 0.5], "aspect": [0.1, 10], "flip": 0.5},
+        "erasing": {
+            "probability": 0.5,
+            "area": [0.02, 0.33],
+            "aspect": [0.3, 3.3],
+            "aspect_law": "log_uniform",
+            "fill": [0, 0, 0],
+            "attempts": 10,
+        },
+        "patch": {"probability": 0.5, "area": [0.01, 0.5], "aspect": [0.1, 10], "attempts": 10, "flip": 0.5},
     }
     augmentation = Augmentation(seed=0, **dict(parse(AugmentationParams, block, "augmentation")))
     assert augmentation.erasing == ERASING
@@ -243,4 +252,6 @@ def test_the_parameters_of_a_run_are_the_keywords_of_the_augmentation() -> None:
 
 def test_a_probability_above_one_is_an_error() -> None:
     with pytest.raises(ValidationError, match="probability"):
-        Erasing(probability=1.5, area=(0.02, 0.33), aspect=(0.3, 3.3))
+        Erasing(
+            probability=1.5, area=(0.02, 0.33), aspect=(0.3, 3.3), aspect_law="log_uniform", fill=(0, 0, 0), attempts=10
+        )

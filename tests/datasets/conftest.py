@@ -10,6 +10,7 @@ from PIL import Image
 
 from pipeline.datasets.packing import Packing
 from pipeline.datasets.readers.market1501 import list_images
+from pipeline.datasets.resizing import Resampling
 from pipeline.datasets.validation.examination import examine, tabulate
 from pipeline.datasets.validation.report import Report
 
@@ -54,10 +55,18 @@ def table(market: Path) -> pd.DataFrame:
     return tabulate(list_images(market, distractors=False), is_whole=False)[0]
 
 
-def pack_market(source: Path, folder: Path, *, height: int = 24, width: int = 10, workers: int = 2) -> Report:
+def pack_market(
+    source: Path,
+    folder: Path,
+    *,
+    height: int = 24,
+    width: int = 10,
+    workers: int = 2,
+    resampling: Resampling = "bicubic",
+) -> Report:
     """Packs a data set in the layout of Market-1501, as the stage does; raises a DataError for a broken one."""
     listing = list_images(source, distractors=False)
-    with Packing(folder, rows=len(listing.entries), height=height, width=width) as packing:
+    with Packing(folder, rows=len(listing.entries), height=height, width=width, resampling=resampling) as packing:
         table, report = examine(listing, name="small", is_whole=False, cache=packing, workers=workers)
         report.refuse_errors(source)
         packing.finish(table, {"name": "small"}, {})

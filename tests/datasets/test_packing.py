@@ -155,16 +155,22 @@ def test_a_file_that_changed_meanwhile_is_read_again(
     assert content(tmp_path / "store") == content(tmp_path / "fresh")
 
 
-def test_a_part_of_another_size_or_pillow_is_not_gone_on_with(
+def test_a_part_of_another_size_filter_or_pillow_is_not_gone_on_with(
     market: Path, tmp_path: Path, pack: Pack, decoded: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for change in ("size", "pillow"):
+    for change in ("size", "filter", "pillow"):
         with monkeypatch.context() as patch:
             stop_after(patch, 6)
             if change == "pillow":
                 patch.setattr(module.PIL, "__version__", "0")
             with pytest.raises(StoppedError):
-                pack(market, tmp_path / change, workers=1, height=48 if change == "size" else 24)
+                pack(
+                    market,
+                    tmp_path / change,
+                    workers=1,
+                    height=48 if change == "size" else 24,
+                    resampling="lanczos" if change == "filter" else "bicubic",
+                )
         decoded.clear()
         pack(market, tmp_path / change)
         assert len(decoded) == 9

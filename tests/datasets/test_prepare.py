@@ -24,6 +24,7 @@ BLOCK: dict[str, Any] = {
     "splits": 1,
     "height": 32,
     "width": 16,
+    "resampling": "bicubic",
     "people": None,
 }
 SMALL = {

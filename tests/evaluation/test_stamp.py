@@ -13,7 +13,9 @@ from pipeline.evaluation.stamp import (
     Result,
     check_equal_protocols,
     market_protocol,
+    parse_stamp,
     read_result,
+    stamp,
     write_result,
 )
 
@@ -152,3 +154,9 @@ def test_percentages_and_nan_are_not_written(tmp_path, value):
 def test_stamps_need_neither_torch_nor_pandas():
     code = "import sys, pipeline.evaluation.stamp; sys.exit(bool({'torch', 'pandas', 'numpy'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_stamp_from_before_starts_could_fit_in_part_is_read():
+    tree = stamp(RESULT)
+    assert tree["recipe"].pop("start_fit") is None
+    assert parse_stamp(tree, "here")[1] == RESULT.recipe

@@ -42,7 +42,7 @@ def test_a_step_waits_once_and_turns_nothing_round_and_a_group_takes_two_copies(
     name, precision, larger, teacher, tmp_path, monkeypatch
 ):
     block = block_of(name, teacher, optimizer=SGD, precision=precision)
-    patch = {"probability": 0.5, "area": [0.01, 0.5], "aspect": [0.1, 10.0], "flip": 0.5}
+    patch = {"probability": 0.5, "area": [0.01, 0.5], "aspect": [0.1, 10.0], "flip": 0.5, "attempts": 10}
     jitter = {"probability": 0.5, "brightness": 0.2, "contrast": 0.2, "saturation": 0.2, "hue": 0.1}
     block["augmentation"] |= {"jitter": jitter, "single_channel": 0.1, "grayscale": 0.1, "patch": patch}
     loads, steps = counted(monkeypatch, Loader, "load"), counted(monkeypatch, Trainer, "_step")

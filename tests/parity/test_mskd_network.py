@@ -32,6 +32,7 @@ MODULES = {
 def build(student=None):
     params = {
         "backbone": {"depth": 50, "width": 1.0, "ibn": False, "last_stride": 1, "stem_pool": "padded"},
+        "pooling": "gem",
         "stripes": 2,
         "features": "global",
         "temperature": 0.05,

@@ -48,9 +48,9 @@ def write_training(folder, store, name, block):
     params = parse(ExperimentParams, block, name)
     method = build_method(find(block["method"]), params, name, store, num_classes=6)
     meta = {
-        "name": name, "experiment": block, "num_classes": 6, "epoch": 2, "image": [32, 16], "precision": "float32",
-        "device": "cpu", "commit": "0" * 40, "code": "c0de", "data": store.meta["fingerprint"], "start": "none",
-        "versions": VERSIONS, "tracking_run": None,
+        "name": name, "experiment": block, "num_classes": 6, "epoch": 2, "image": [32, 16], "resampling": "bicubic",
+        "precision": "float32", "device": "cpu", "commit": "0" * 40, "code": "c0de",
+        "data": store.meta["fingerprint"], "start": "none", "versions": VERSIONS, "tracking_run": None,
     }  # fmt: skip
     checkpoint.save(folder / name, method, {}, meta)
     clusters = "num_clusters,noise,ari" if name == "mdpr" else "skipped,unused,empty"

@@ -56,7 +56,14 @@ def build(kind, block, store, num_classes=6):
 def trained(store, tmp_path):
     """The folder of a baseline's checkpoint after epoch 2, and its method."""
     method, _ = build(Baseline, BASELINE, store)
-    meta = {"name": "small", "experiment": BASELINE, "num_classes": 6, "epoch": 2, "image": [32, 16]}
+    meta = {
+        "name": "small",
+        "experiment": BASELINE,
+        "num_classes": 6,
+        "epoch": 2,
+        "image": [32, 16],
+        "resampling": "bicubic",
+    }
     checkpoint.save(tmp_path / "trained", method, {}, meta)
     return tmp_path / "trained", method
 
@@ -122,6 +129,7 @@ def test_the_stamp_says_by_which_protocol_and_recipe(trained, store, tmp_path):
         "epoch_choice": "last",
         "precision": None,
         "device": None,
+        "start_fit": None,
     }
     found = tree["stamp"]["protocol"]
     assert (found["data"], found["fingerprint"]) == ("noise", store.meta["fingerprint"])
@@ -132,6 +140,21 @@ def test_the_stamp_says_by_which_protocol_and_recipe(trained, store, tmp_path):
 def test_start_weights_are_stamped_by_their_name(store):
     method, params = build(Baseline, changed(BASELINE, start="artifacts/train/pretrain"), store)
     assert describe("small", params, method, epoch=2).recipe["start_weights"] == "pretrain"
+
+
+def test_a_start_that_fits_in_part_is_stamped_with_what_it_filled(store, noise, tmp_path):
+    plain, _ = build(Baseline, BASELINE, store)
+    torch.save(plain.network.backbone.state_dict(), tmp_path / "plain.pth")
+    start = {"file": str(tmp_path / "plain.pth"), "partial": True}
+    block = changed(BASELINE, start=start, settings__backbone__ibn=True, training__epochs=1)
+    job = experiment.describe("small", block, Baseline, noise, tmp_path / "runs")
+    history = experiment.run(job, lambda metrics: None, torch.device("cpu"))
+    experiment.publish(job, tmp_path / "trained", history, None)
+    recipe = model_from(open_checkpoint(tmp_path / "trained"), Baseline, store).recipe
+    assert recipe["start_weights"] == "plain.pth (in part)"
+    assert recipe["start_fit"]["left"] == [f"layer{stage}.*.bn1.{half}" for stage in (1, 2, 3) for half in ("BN", "IN")]
+    assert recipe["start_fit"]["skipped"] == [f"layer{stage}.*.bn1" for stage in (1, 2, 3)]
+    assert "layer4.*.conv2" in recipe["start_fit"]["filled"]
 
 
 def test_training_images_are_not_ranked_and_distractors_are(store):

@@ -44,7 +44,14 @@ def pretrained(store, tmp_path):
     with torch.no_grad():
         for weight in method.network.parameters():
             weight += 0.1 * torch.randn_like(weight)
-    meta = {"name": "pretrain", "experiment": block, "num_classes": 9, "epoch": 4, "image": [32, 16]}
+    meta = {
+        "name": "pretrain",
+        "experiment": block,
+        "num_classes": 9,
+        "epoch": 4,
+        "image": [32, 16],
+        "resampling": "bicubic",
+    }
     checkpoint.save(tmp_path / "pretrain", method, {}, meta)
     return open_checkpoint(tmp_path / "pretrain"), fresh
 

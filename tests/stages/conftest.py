@@ -16,6 +16,7 @@ MARKET = {
     "splits": 1,
     "height": 32,
     "width": 16,
+    "resampling": "bicubic",
     "people": None,
 }
 PARAMS = {

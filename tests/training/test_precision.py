@@ -8,8 +8,9 @@ from pipeline.training.precision import Choice, autocast, resolve, storage_dtype
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 
 
-def test_auto_is_float32_on_a_cpu():
-    assert resolve("auto", CPU) == "float32"
+@pytest.mark.parametrize("choice", ["auto", "float16"])
+def test_auto_and_float16_are_float32_on_a_cpu(choice):
+    assert resolve(choice, CPU) == "float32"
 
 
 @pytest.mark.parametrize(("has_bfloat16", "expected"), [(True, "bfloat16"), (False, "float16")])
@@ -20,8 +21,8 @@ def test_auto_is_bfloat16_on_a_gpu_that_has_it(monkeypatch, has_bfloat16, expect
 
 @pytest.mark.parametrize("choice", [choice for choice in get_args(Choice) if choice != "auto"])
 @pytest.mark.parametrize("device", [CPU, GPU])
-def test_a_format_that_is_named_is_taken_on_any_device(choice, device):
-    assert resolve(choice, device) == choice
+def test_a_format_that_is_named_is_taken_but_for_float16_on_a_cpu(choice, device):
+    assert resolve(choice, device) == ("float32" if (choice, device) == ("float16", CPU) else choice)
 
 
 @pytest.mark.parametrize("precision", [choice for choice in get_args(Choice) if choice != "auto"])

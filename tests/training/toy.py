@@ -76,13 +76,15 @@ def make_trainer(
     method = (method or Toy(num_classes=6, groups=groups, seed=3)).to(dtype)
     augmentation = Augmentation(
         seed=1, pad=2, flip=0.5, jitter=None, single_channel=0.0, grayscale=0.0,
-        patch=RandomPatch(probability=0.5, area=(0.01, 0.5), aspect=(0.1, 10.0), flip=0.5),
-        erasing=Erasing(probability=0.5, area=(0.02, 0.33), aspect=(0.3, 3.3)),
+        patch=RandomPatch(probability=0.5, area=(0.01, 0.5), aspect=(0.1, 10.0), attempts=10, flip=0.5),
+        erasing=Erasing(
+            probability=0.5, area=(0.02, 0.33), aspect=(0.3, 3.3), aspect_law="log_uniform", fill=(0, 0, 0), attempts=10
+        ),
     )  # fmt: skip
     params = TrainingParams(
         epochs=epochs, optimizer=optimizer, learning_rate=learning_rate,
         decay=CosineDecay(kind="cosine", final=1e-6), weight_decay=5e-4,
-        warmup_steps=4, warmup_factor=0.1, precision=precision, embedding_batch=16,
+        warmup_every="step", warmup_steps=4, warmup_factor=0.1, precision=precision, embedding_batch=16,
     )  # fmt: skip
     return kind(
         name="toy", method=method, identities=labels,

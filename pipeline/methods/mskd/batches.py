@@ -35,10 +35,10 @@ def cluster_batches(
         ValueError: when there is no cluster.
 
     Source: RandomMultipleGallerySampler and ...NoCam of SpCL (Ge et al., NeurIPS 2020), in
-    tengxiao14/Purification_ReID de659b8, and its loader that drops the incomplete batch of a pass.
+    tengxiao14/Purification_ReID de659b8, and its loader that drops the incomplete batch of a pass and begins a new one
+    with every epoch.
     Differs: a cluster of one image fills its place, where the reference takes it once and lets the next cluster move
-    up, because a group has one shape; with too few clusters for a batch the reference stops; an epoch starts a pass
-    of its own.
+    up, because a group has one shape; with too few clusters for a batch the reference stops.
     """
     clusters = _members(labels)
     if not clusters:

@@ -18,6 +18,7 @@ from pipeline.clustering.pseudo_labels import find_clusters
 from pipeline.clustering.quality import measure_quality
 from pipeline.config import Record
 from pipeline.layers.embedder import Embedder
+from pipeline.layers.pooling import Pooling
 from pipeline.methods.mskd.authors import mskd_from_authors
 from pipeline.methods.mskd.batches import cluster_batches, describe_clusters
 from pipeline.methods.mskd.losses import MimickedViews, MultiViewLoss, centroids, update_memory
@@ -72,7 +73,8 @@ class StudentParams(Record):
 class MSKDParams(MethodParams):
     """Every number and switch of the method.
 
-    Network: ``stripes`` local views beside the global one, 0 for none; ``features`` are what is compared at test time.
+    Network: ``stripes`` local views beside the global one, 0 for none; ``pooling`` of each; ``features`` are what is
+    compared at test time.
     Contrast: ``temperature``; ``momentum`` of the memories (the share that stays); ``local_weight`` (lambda2) of each
     local view, ``1 - local_weight`` of the global one. ``iterations`` steps make an epoch; ``other_cameras_first``
     fills a cluster's images from other cameras. ``clustering.local_weight`` is lambda1.
@@ -80,6 +82,7 @@ class MSKDParams(MethodParams):
     """
 
     backbone: BackboneParams
+    pooling: Pooling
     stripes: Stripes
     features: Literal["global", "all"]
     temperature: float
@@ -131,7 +134,8 @@ class MSKD(Method):
         self.cameras = _use_of_cameras(params)
 
     def _build(self) -> MSKDNetwork:
-        return MSKDNetwork(backbone=ResNet(**self.params.backbone.model_dump()), stripes=self.params.stripes)
+        backbone = ResNet(**self.params.backbone.model_dump())
+        return MSKDNetwork(backbone=backbone, pooling=self.params.pooling, stripes=self.params.stripes)
 
     @classmethod
     def from_authors(cls, state: dict[str, Tensor]) -> dict[str, Tensor]:

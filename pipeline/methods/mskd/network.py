@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from pipeline.backbones.resnet import ResNet
 from pipeline.layers.necks import BNNeck
-from pipeline.layers.pooling import GeMPool
+from pipeline.layers.pooling import Pooling, make_pool
 
 Stripes = Literal[0, 2, 3]
 VIEWS: dict[int, tuple[str, ...]] = {
@@ -25,7 +25,8 @@ class MSKDNetwork(nn.Module):
     """Images ``[B, 3, H, W]`` (normalised) -> unit vectors ``[V, B, C]``, one per view, the global one first.
 
     ``stripes``: 2 are the paper's halves, 0 leaves the global view alone, 3 is an ablation. ``views``: the names of
-    the V views. Each view is pooled by GeM with an exponent of its own, batch-normalised and divided by its length.
+    the V views. Each view is pooled, by ``gem`` with an exponent of its own or by the ``average``, batch-normalised and
+    divided by its length.
 
     Source: "Learning to Purification for Unsupervised Person Re-identification" (arXiv 2204.09931);
     tengxiao14/Purification_ReID de659b8, ``models/resnet.py``. Without stripes: Cluster Contrast
@@ -35,7 +36,7 @@ class MSKDNetwork(nn.Module):
         ValueError: for another number of stripes.
     """
 
-    def __init__(self, *, backbone: ResNet, stripes: Stripes) -> None:
+    def __init__(self, *, backbone: ResNet, pooling: Pooling, stripes: Stripes) -> None:
         super().__init__()
         if stripes not in VIEWS:
             raise ValueError(f"stripes: expected {', '.join(map(str, VIEWS))}, got {stripes}")
@@ -43,7 +44,7 @@ class MSKDNetwork(nn.Module):
         self.architecture = backbone.architecture
         self.stripes = stripes
         self.views = VIEWS[stripes]
-        self.pools = nn.ModuleDict({view: GeMPool() for view in self.views})
+        self.pools = nn.ModuleDict({view: make_pool(pooling) for view in self.views})
         self.necks = nn.ModuleDict({view: BNNeck(backbone.channels[-1]) for view in self.views})
 
     def backbone_modules(self) -> list[tuple[str, nn.Module]]:

@@ -8,7 +8,7 @@ from pipeline.methods.mskd.network import MSKDNetwork
 
 def state(stripes=2):
     backbone = ResNet(depth=18, width=0.125, ibn=False, last_stride=1, stem_pool="padded")
-    return MSKDNetwork(backbone=backbone, stripes=stripes).state_dict()
+    return MSKDNetwork(backbone=backbone, pooling="gem", stripes=stripes).state_dict()
 
 
 @pytest.mark.parametrize("stripes", [0, 2])

@@ -9,11 +9,11 @@ from pipeline.methods.mskd.network import MSKDNetwork, cut_equally, split_views
 IMAGES = torch.randn(4, 3, 96, 32, generator=torch.Generator().manual_seed(0))
 
 
-def build(stripes=2):
+def build(stripes=2, pooling="gem"):
     with torch.random.fork_rng():
         torch.manual_seed(0)
         backbone = ResNet(depth=18, width=0.125, ibn=False, last_stride=1, stem_pool="padded")
-        return MSKDNetwork(backbone=backbone, stripes=stripes)
+        return MSKDNetwork(backbone=backbone, pooling=pooling, stripes=stripes)
 
 
 @pytest.mark.parametrize(
@@ -95,3 +95,13 @@ def test_start_weights_fill_the_trunk_alone():
     for name, tensor in network.state_dict().items():
         expected = other.state_dict().get(name.removeprefix("backbone."), before[name])
         assert torch.equal(tensor, expected)
+
+
+def test_average_pooling_is_the_mean_of_each_views_rows():
+    network = build(pooling="average").eval()
+    with torch.no_grad():
+        maps, views = network.backbone(IMAGES), network(IMAGES)
+        for view, rows, found in zip(network.views, [slice(0, 6), slice(0, 3), slice(3, 6)], views, strict=True):
+            mean = maps[:, :, rows].mean(dim=(2, 3))
+            torch.testing.assert_close(found, F.normalize(network.necks[view](mean), dim=1))
+    assert not [name for name, _ in network.named_parameters() if name.startswith("pools")]
