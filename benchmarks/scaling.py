@@ -73,7 +73,8 @@ def work(rank: int, size: int, folder: Path, is_small: bool) -> None:
         dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=size)
     trainer, batch = make_trainer(is_small), train_step.make_batch(is_small=True)
     groups = [batch] * len(trainer.groups)
-    steps = {"steps": lambda: [trainer._step(0, step, groups) for step in range(STEPS)]}
+    labels = batch.labels.repeat(GROUPS)
+    steps = {"steps": lambda: [trainer._step(0, step, groups, labels) for step in range(STEPS)]}
     seconds = table.interleaved(steps, repeats=2)["steps"]
     if rank == 0:
         (folder / "rate").write_text(str(STEPS * GROUPS * len(batch.labels) / seconds))

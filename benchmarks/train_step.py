@@ -98,6 +98,11 @@ def trainer_of(
     )  # fmt: skip
 
 
+def step_of(trainer: Trainer, *groups: Batch) -> Callable[[], dict[str, float]]:
+    """Returns the step by these groups."""
+    return partial(trainer._step, 0, 0, [*groups], torch.cat([batch.labels for batch in groups]).cpu())
+
+
 def plain_step(
     name: str, method: Method, *, device: torch.device = CPU, precision: str = "float32"
 ) -> Callable[[Batch], float]:
@@ -134,15 +139,15 @@ def steps(name: str, given: argparse.Namespace) -> list[Row]:
     plain = plain_step(name, theirs)
     seconds = table.interleaved(
         {
-            "ours": lambda: ours._step(0, 0, [batch]),
+            "ours": step_of(ours, batch),
             "theirs": lambda: plain(batch),
-            "channels last": lambda: others._step(0, 0, [lying]),
+            "channels last": step_of(others, lying),
         },
         repeats=given.repeats,
         clock=time.thread_time,
     )
     rate = {side: IMAGES / taken for side, taken in seconds.items()}
-    share = convolutions(lambda: ours._step(0, 0, [batch]))
+    share = convolutions(step_of(ours, batch))
     what = f"{name}: step of {IMAGES} images at 256x128"
     return [
         table.at_least(what, "images/s", rate["ours"], rate["theirs"], 1.3),
@@ -175,9 +180,10 @@ def beside_eager(name: str, given: argparse.Namespace, device: torch.device) -> 
         ours = trainer_of(name, methods[0], device=device, precision=precision)
         plain = plain_step(name, methods[1], device=device)
         mixed = plain_step(name, methods[2], device=device, precision=precision)
+        once = step_of(ours, batch)
         seconds = table.interleaved(
             {
-                "ours": lambda: finished(device, ours._step(0, 0, [batch])),
+                "ours": lambda: finished(device, once()),
                 "float32": lambda: finished(device, plain(batch)),
                 "autocast": lambda: finished(device, mixed(batch)),
             },
@@ -239,9 +245,9 @@ def groups_beside_one(
     small, large = (make_batch(given.small, count=count, device=device) for count in (images, 4 * images))
     ways: dict[str, Any] = {"device": device, "precision": precision}
     sides = {
-        "turns": partial(trainer_of("mskd", turns, **ways)._step, 0, 0, 4 * [small]),
-        "once": partial(trainer_of("mskd", once, **ways, at_once=4)._step, 0, 0, 4 * [small]),
-        "one": partial(trainer_of("mskd", one, **ways)._step, 0, 0, [large]),
+        "turns": step_of(trainer_of("mskd", turns, **ways), *4 * [small]),
+        "once": step_of(trainer_of("mskd", once, **ways, at_once=4), *4 * [small]),
+        "one": step_of(trainer_of("mskd", one, **ways), large),
     }
     timed = {name: lambda step=step: finished(device, step()) for name, step in sides.items()}
     with ExitStack() as laid_out:
@@ -291,10 +297,10 @@ def compilation(given: argparse.Namespace) -> list[Row]:
         with prepared(method, PLAIN.model_copy(update={"compile": True}), CPU, print):
             ours, theirs = trainer_of(name, method), trainer_of(name, plain)
             begun = time.perf_counter()
-            ours._step(0, 0, [batch])
+            step_of(ours, batch)()
             first = time.perf_counter() - begun
             seconds = table.interleaved(
-                {"ours": partial(ours._step, 0, 0, [batch]), "theirs": partial(theirs._step, 0, 0, [batch])},
+                {"ours": step_of(ours, batch), "theirs": step_of(theirs, batch)},
                 repeats=given.repeats,
                 clock=time.thread_time,
             )
@@ -316,8 +322,8 @@ def recomputation(given: argparse.Namespace) -> list[Row]:
         ours, theirs = trainer_of(name, again), trainer_of(name, method)
         seconds = table.interleaved(
             {
-                "ours": partial(ours._step, 0, 0, [batch]),
-                "theirs": partial(theirs._step, 0, 0, [batch]),
+                "ours": step_of(ours, batch),
+                "theirs": step_of(theirs, batch),
             },
             repeats=given.repeats,
             clock=time.thread_time,

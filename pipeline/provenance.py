@@ -47,6 +47,14 @@ def versions() -> dict[str, str]:
     return found
 
 
+def processor() -> str:
+    """Returns the name of this machine's processor."""
+    listing = Path("/proc/cpuinfo")
+    lines = listing.read_text().splitlines() if listing.is_file() else []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor() or platform.machine())
+
+
 def digest(value: Any) -> str:
     """Returns 16 hexadecimal digits of the SHA-256 of ``value`` as canonical JSON."""
     canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)

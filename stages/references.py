@@ -1,7 +1,7 @@
 """Scores what a method has to beat: chance, colours, pixels, ...
 
 reads    data/prepared/DATA, artifacts/train/PRETRAINED
-writes   artifacts/evaluate/{chance,colour_stripes,raw_pixels,untrained,pretrained}@DATA
+writes   artifacts/evaluate/{chance,colour_stripes,raw_pixels,untrained,pretrained}@DATA, or below --out
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from stages.arguments import PREPARED
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the name of the data set."""
     parser.add_argument("data", help="a data set of params.yaml")
+    parser.add_argument("--out", type=Path, default=Path("artifacts/evaluate"), help="where to write")
 
 
 def run(given: argparse.Namespace) -> None:
@@ -32,7 +33,7 @@ def run(given: argparse.Namespace) -> None:
     tree = load()
     params = parse(ReferencesParams, block(tree, "references"), "references")
     evaluation = parse(EvaluationParams, block(tree, "evaluation"), "evaluation")
-    data, out = PREPARED / given.data, Path("artifacts/evaluate")
+    data, out = PREPARED / given.data, given.out
     with stage_run(stage="references", name=given.data, params=params.model_dump(), inputs=[data]) as tracked:
         store, found = ImageStore(data), open_checkpoint(trial(tree, params.pretrained).folder("train"))
         kind = find(found.meta["experiment"]["method"])

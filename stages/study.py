@@ -3,33 +3,45 @@
 reads    data/prepared/DATA, artifacts/train/pretrain, results/
 writes   results/ROW/seedN: metrics.json, cmc.csv, history.csv and made.json, small files that git keeps
 
-Says first what is missing and how long that takes. A study that was stopped, by whatever, goes on when it is started
-again. A result that other parameters or other code have made is made again.
+Says first what is missing and how long that takes. Seeds run side by side: one on each core, or on each GPU; on all
+machines of RAY_ADDRESS. A study that was stopped, by whatever, goes on when it is started again. A result is made
+again where the parameters, the data, or what its code computes are others than when it was made (docs/results.md).
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from pipeline.experiments import DEFAULT_RUN, Trial, declaration, resolve, teacher_of, trials
-
-RESULTS = Path("results")
-MADE, KEPT = "made.json", ("metrics.json", "cmc.csv")
-CODE = (
-    *("backbones", "batches", "clustering", "evaluation", "images"),
-    *("layers", "losses", "neighbors", "scoring", "training"),
+from pipeline.experiments import DEFAULT_RUN, Trial, declaration, resolve, trial, trials
+from pipeline.progress import duration
+from pipeline.results import (
+    MADE,
+    REFERENCES,
+    RESULTS,
+    ROW,
+    are_same,
+    chain,
+    parameters,
+    parameters_of_references,
+    place,
+    place_of_references,
+    read_row,
+    starts,
+    state,
+    state_of_references,
+    trainings,
 )
-"""The parts of the library that every result depends on, beside the folder of its paper."""
+from stages.arguments import PREPARED
+
+KEPT = ("metrics.json", "cmc.csv")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,18 +51,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(given: argparse.Namespace) -> None:
-    """Makes the results that are missing, one after the other, and says how far it is."""
+    """Makes the results that are missing, and says how far it is.
+
+    Raises:
+        ValueError: at the end, naming what failed; all else is there.
+    """
     from pipeline.config import load
 
     tree = load()
     wanted = [trial for row in given.rows or rows_of(tree) for trial in trials(tree, row)]
-    missing = [trial for trial in wanted if not is_made(tree, trial)]
-    print(f"study: {len(wanted)} results, {len(missing)} of them missing{expected(missing)}", flush=True)
+    data = {} if given.rows else {declaration(tree, trial.experiment)["data"]: None for trial in wanted}
+    if not given.plan:
+        prepare(tree, wanted)
+        mark_rows(tree, wanted, list(data))
+    parts = [part_of_references(tree, name) for name in data]
+    parts += [part_of(tree, trial) for trial in sorted(wanted, key=lambda trial: (trial.seed, trial.split))]
+    missing = [part for part in parts if part.wrong]
+    print(f"study: {len(parts)} results, {len(missing)} of them missing{expected(missing)}", flush=True)
     if given.plan:
-        print("\n".join(f"  {trial.experiment} {trial.place}" for trial in missing))
-    for number, trial in enumerate([] if given.plan else missing):
-        print(f"study: {trial.experiment} {trial.place}{expected(missing[number:])}", flush=True)
-        make(tree, trial)
+        for part in missing:
+            print(f"  {part.name}" + ("" if part.wrong == "missing" else f" (there by {part.wrong})"))
+    else:
+        make(missing)
 
 
 def rows_of(tree: dict[str, Any]) -> list[str]:
@@ -58,107 +80,160 @@ def rows_of(tree: dict[str, Any]) -> list[str]:
     return [name for key in DEFAULT_RUN[1:] for name in tree[key]] + list(tree["studies"]["ablations"])
 
 
-def is_made(tree: dict[str, Any], trial: Trial) -> bool:
-    """Returns whether a result is there, and made by these parameters and this code."""
-    file = place(trial) / MADE
-    return file.is_file() and json.loads(file.read_text())["digests"] == digests(tree, trial)
+def prepare(tree: dict[str, Any], wanted: list[Trial]) -> None:
+    """Ensures that the data and start weights of all trials are there."""
+    from pipeline.jobs.side_by_side import Task, run_commands
+
+    needed = [each for trial in wanted for each in trainings(tree, trial)]
+    words = [("prepare", name) for name in {declaration(tree, each.experiment)["data"] for each in needed}]
+    words = [each for each in sorted(words) if not (PREPARED / each[1]).is_dir()]
+    begun = sorted({start.experiment for trial in wanted for start in starts(tree, list(chain(tree, trial)))})
+    words += [("train", name) for name in begun if not Path("artifacts/train", name).is_dir()]
+    for command in words:
+        print(f"study: reid {' '.join(command)}", flush=True)
+        log = Path("artifacts/runs/study.log")
+        outcome = run_commands(Task(" ".join(command), "", [command], log), Path.cwd(), os.environ)
+        if outcome.trouble:
+            raise ValueError(outcome.trouble)
 
 
-def place(trial: Trial) -> Path:
-    """Returns the folder of a result."""
-    return RESULTS / trial.experiment / trial.place
+def mark_rows(tree: dict[str, Any], wanted: list[Trial], data: list[str]) -> None:
+    """Ensures that each row says what it computes now, and on which data; says where that has changed."""
+    from pipeline.images.store import ImageStore
+    from pipeline.methods.registry import find
+    from pipeline.training.numerics import find_mark
 
-
-def digests(tree: dict[str, Any], trial: Trial) -> dict[str, str]:
-    """Returns digests of the parameters and of the code that a result depends on."""
-    from pipeline.experiments import resolve_data
-    from pipeline.provenance import ROOT, digest, file_digest
-
-    links = list(chain(tree, trial))
-    start = [resolve(tree, link) for link in starts(tree, links)]
-    data = {name: resolve_data(tree, name) for name in {declaration(tree, link.experiment)["data"] for link in links}}
-    parameters = [[resolve(tree, link) for link in links], start, data, tree["evaluation"]]
-    papers = {Path("methods", declaration(tree, link.experiment)["paper"]) for link in links}
-    folders = [ROOT / "pipeline" / part for part in sorted({*map(str, papers), *CODE})]
-    files = [file for folder in folders for file in sorted(folder.rglob("*.py")) if file.name != "about.py"]
-    return {"parameters": digest(parameters), "code": digest([file_digest(file) for file in files])}
-
-
-def chain(tree: dict[str, Any], trial: Trial) -> Iterator[Trial]:
-    """Yields the trial that a trial learns from, and so on, first things first, and then itself."""
-    teacher = teacher_of(tree, trial)
-    if teacher:
-        yield from chain(tree, teacher)
-    yield trial
-
-
-def starts(tree: dict[str, Any], links: list[Trial]) -> list[Trial]:
-    """Returns the declared trainings from whose weights those of a chain start."""
-    from pipeline.experiments import start_of, trial
-
-    named = {Path(start_of(resolve(tree, link))).name for link in links}
-    return [trial(tree, name) for name in sorted(named & tree["starts"].keys())]
+    start = trial(tree, tree["references"]["pretrained"])
+    rows = {REFERENCES: ({start.experiment: resolve(tree, start)}, set(data))} if data else {}
+    for each in wanted:
+        blocks = {link.experiment: resolve(tree, link) for link in trainings(tree, each)}
+        own, shown = rows.get(each.experiment, (blocks, set()))
+        rows[each.experiment] = (own, shown | {block["data"] for block in blocks.values()})
+    known: dict[str, list[float]] = {}
+    for name, (blocks, shown) in rows.items():
+        for training, block in blocks.items():
+            if training not in known:
+                print(f"study: numerics mark of {training}", flush=True)
+                known[training] = find_mark(block, find(block["method"]))
+        row, marks = read_row(name), {training: known[training] for training in blocks}
+        prints = {place: ImageStore(PREPARED / place).meta["fingerprint"] for place in sorted(shown)}
+        new = {"marks": row["marks"] if are_same(row["marks"], marks) else marks, "data": {**row["data"], **prints}}
+        if new != row:
+            if row["marks"]:
+                print(f"study: {name} computes something else than before: its results are made again", flush=True)
+            write_json(RESULTS / name / ROW, new)
 
 
 @dataclass(frozen=True)
-class Command:
-    """One command of a result's making."""
+class Part:
+    """One result of a study: where its folder is, what is wrong with it, and what makes it.
 
-    stage: str
-    trial: Trial
+    ``scores`` is where its commands leave their scores, ``trained`` the training that has a history, if any; ``made``
+    is what it then says of itself.
+    """
 
-    def run(self) -> None:
-        """Runs it in a process of its own, so that its code is that of its method alone.
+    name: str
+    folder: Path
+    wrong: str
+    chain: str
+    commands: tuple[tuple[str, ...], ...]
+    scores: Path
+    trained: Path | None
+    made: dict[str, Any]
 
-        Raises:
-            ValueError: when it fails; what failed was printed.
-        """
-        named = [self.trial.experiment, "--seed", str(self.trial.seed), "--split", str(self.trial.split), "--apart"]
-        if subprocess.run([sys.executable, "-m", "stages", self.stage, *named], check=False).returncode:
-            raise ValueError("the study stopped (see above); what is done is kept, and the same command goes on")
 
-
-def commands(tree: dict[str, Any], trial: Trial) -> list[Command]:
-    """Returns what makes a result: every link of its chain is trained, and clusters for the next."""
+def part_of(tree: dict[str, Any], trial: Trial) -> Part:
+    """Returns the result of a trial: every link of its chain is trained, and clusters for the next."""
     *before, last = chain(tree, trial)
-    making = [Command(stage, link) for link in before for stage in ("train", "cluster")]
-    return [*making, Command("train", last), Command("evaluate", last)]
+    commands = [words(stage, link) for link in before for stage in ("train", "cluster")]
+    first = before[0] if before else last
+    return Part(
+        name=f"{trial.experiment} {trial.place}",
+        folder=place(trial),
+        wrong=state(tree, trial),
+        chain=f"{first.experiment} {first.place}",
+        commands=(*commands, words("train", last), words("evaluate", last)),
+        scores=trial.folder("evaluate"),
+        trained=trial.folder("train"),
+        made={"parameters": parameters(tree, trial), **read_row(trial.experiment)},
+    )
 
 
-def make(tree: dict[str, Any], trial: Trial) -> None:
-    """Makes one result and puts its small files where git keeps them."""
-    from pipeline.provenance import git_commit, versions
+def part_of_references(tree: dict[str, Any], data: str) -> Part:
+    """Returns what a method has to beat on a data set."""
+    name, scores = f"{REFERENCES} {data}", Path("artifacts/runs", REFERENCES, data, "evaluate")
+    return Part(
+        name=name,
+        folder=place_of_references(data),
+        wrong=state_of_references(tree, data),
+        chain=name,
+        commands=((REFERENCES, data, "--out", scores.as_posix()),),
+        scores=scores,
+        trained=None,
+        made={"parameters": parameters_of_references(tree, data), **read_row(REFERENCES)},
+    )
 
-    before, begun = digests(tree, trial), time.monotonic()
-    shutil.rmtree(trial.folder("evaluate"), ignore_errors=True)  # of other searches, perhaps
-    for command in commands(tree, trial):
-        command.run()
-    scores, folder, partial = trial.folder("evaluate"), place(trial), RESULTS / ".partial"
+
+def words(stage: str, trial: Trial) -> tuple[str, ...]:
+    """Returns a command; a training is in that command's own process."""
+    alone = ("--workers", "0") if stage == "train" else ()
+    return (stage, trial.experiment, "--seed", str(trial.seed), "--split", str(trial.split), "--apart", *alone)
+
+
+def make(missing: list[Part]) -> None:
+    """Makes results side by side, and puts the small files of each where git keeps them, as soon as it has ended."""
+    from pipeline.jobs.side_by_side import Task, run_side_by_side
+
+    tasks = {}
+    for part in missing:
+        shutil.rmtree(part.scores, ignore_errors=True)  # of other searches, perhaps
+        tasks[Task(part.name, part.chain, part.commands, part.scores.with_name("log.txt"))] = part
+    begun, troubles, done = time.monotonic(), [], 0
+    for task, outcome in run_side_by_side(list(tasks)):
+        done += 1
+        if outcome.trouble:
+            troubles.append(outcome.trouble)
+            print(f"study: {task.name} failed ({task.log})", flush=True)
+            continue
+        keep(tasks[task], outcome.seconds)
+        left = duration((time.monotonic() - begun) / done * (len(missing) - done))
+        print(f"study: {task.name} is made; {done} of {len(missing)}, {left} left", flush=True)
+    if troubles:
+        raise ValueError("\n".join([f"{len(troubles)} results failed; the same command tries again:", *troubles]))
+
+
+def keep(part: Part, seconds: float) -> None:
+    """Puts the small files of a result into its folder; it is there whole or not at all."""
+    from pipeline.provenance import git_commit, processor, versions
+
+    partial = RESULTS / f".{part.name.replace(' ', '-')}"
     shutil.rmtree(partial, ignore_errors=True)
-    for file in (file for name in KEPT for file in scores.rglob(name)):
-        target = partial / file.relative_to(scores)
+    for file in (file for name in KEPT for file in part.scores.rglob(name)):
+        target = partial / file.relative_to(part.scores)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, target)
-    shutil.copyfile(trial.folder("train") / "history.csv", partial / "history.csv")
-    made = {
-        "digests": before,
-        "seconds": round(time.monotonic() - begun),
-        "commit": git_commit(),
-        "versions": versions(),
-    }
-    (partial / MADE).write_text(json.dumps(made, indent=2) + "\n")
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.parent.mkdir(exist_ok=True)
-    partial.rename(folder)  # it is there whole or not at all
+    if part.trained:
+        shutil.copyfile(part.trained / "history.csv", partial / "history.csv")
+    about = {"seconds": round(seconds), "commit": git_commit(), "versions": versions(), "processor": processor()}
+    write_json(partial / MADE, {**part.made, **about})
+    shutil.rmtree(part.folder, ignore_errors=True)
+    part.folder.parent.mkdir(parents=True, exist_ok=True)
+    partial.rename(part.folder)
 
 
-def expected(missing: list[Trial]) -> str:
-    """Returns how long results take, by what the others of their row, or of all rows, have taken."""
+def write_json(file: Path, content: dict[str, Any]) -> None:
+    """Ensures that a file holds this."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(content, indent=1) + "\n")
+
+
+def expected(missing: list[Part]) -> str:
+    """Returns how long results take on the cores of this machine, by what others of their row, or of all, took."""
     known: dict[str, list[float]] = {}
     for file in RESULTS.glob(f"*/*/{MADE}"):
         known.setdefault(file.parts[-3], []).append(json.loads(file.read_text())["seconds"])
     if not missing or not known:
         return ""
     overall = fmean([seconds for row in known.values() for seconds in row])
-    minutes = round(sum(fmean(known.get(trial.experiment, [overall])) for trial in missing) / 60)
-    return f", {minutes} min" if minutes < 60 else f", {minutes // 60} h {minutes % 60:02} min"
+    seconds = sum(fmean(known.get(part.folder.parts[-2], [overall])) for part in missing)
+    return f", {duration(seconds / min(len(missing), os.cpu_count() or 1))}"

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pipeline.evaluation.stamp import Result
     from pipeline.tables.curves import Trained
 
-SCORES, TRAININGS, RESULTS = Path("artifacts/evaluate"), Path("artifacts/train"), Path("results")
+SCORES, TRAININGS = Path("artifacts/evaluate"), Path("artifacts/train")
 TABLES, STUDY = Path("artifacts/tables"), Path("artifacts/study")
 PLACES = """tables: {0}/results.md, .tex, .csv    of the papers: {0}/papers/mdpr.md, mskd.md, smmd.md, .tex, .csv
 figures: {0}/cmc.png, loss.png, clusters.png    runs: make ui"""
@@ -89,16 +89,14 @@ def evaluated() -> tuple[list[Path], list[Trained]]:
 
 
 def studied() -> tuple[list[Path], list[Trained]]:
-    """Returns the scores of the rows that params.yaml declares, and their trainings; says which rows it does not."""
+    """Returns the scores of the study's results that hold, and their trainings; says which are left out."""
     from pipeline.config import load
-    from pipeline.experiments import experiments
+    from pipeline.results import found
     from pipeline.tables.curves import Trained
 
-    declared = experiments(load())
-    rows = sorted(path.name for path in RESULTS.iterdir()) if RESULTS.is_dir() else []
-    if unknown := [name for name in rows if name not in declared]:
-        print(f"left out, as params.yaml does not declare them: {', '.join(unknown)}")
-    places = [place for name in rows if name in declared for place in sorted((RESULTS / name).iterdir())]
+    places, left_out = found(load())
+    if left_out:
+        print("\n  ".join(["left out, until reid study makes them again:", *left_out]))
     files = [file for place in places for file in sorted(place.rglob("metrics.json"))]
     return files, [Trained(place.parent.name, place.name, place, place / "history.csv") for place in places]
 
@@ -170,8 +168,29 @@ def show(folder: Path) -> None:
     from pipeline.tables.render import to_text
     from pipeline.tables.results import read_csv
 
-    print(to_text(build_tables(read_csv(folder / "results.csv"), read_published())))
+    results = read_csv(folder / "results.csv")
+    print(to_text(build_tables(results, read_published())))
+    print(compared_with_git(results))
     print(PLACES.format(folder))
+
+
+def compared_with_git(results: Sequence[Result]) -> str:
+    """Returns whether data and protocols are those of the results that git keeps."""
+    from pipeline.evaluation.stamp import read_result
+
+    known: dict[tuple[str, str], set[str]] = {}
+    for file in Path("results").rglob("metrics.json"):
+        protocol = read_result(file).protocol
+        known.setdefault((protocol.data, protocol.label), set()).add(protocol.digest)
+    lines = set()
+    for protocol in (result.protocol for result in results):
+        digests = known.get((protocol.data, protocol.label), {protocol.digest})
+        if protocol.digest not in digests:
+            there = ", ".join(sorted(digests))
+            lines.add(f"{protocol.data}, {protocol.label}: [{protocol.digest}] here, [{there}] in results/")
+    if lines:
+        return "\n  ".join(["of another world, so do not compare with what is in results/:", *sorted(lines)])
+    return "data and protocols: those of results/" if known else "data and protocols: results/ holds none to compare"
 
 
 def put_into(page: Path, folder: Path) -> None:

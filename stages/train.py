@@ -17,7 +17,11 @@ from stages.arguments import PREPARED, add_experiment, trial_of
 if TYPE_CHECKING:
     from pipeline.jobs.resources import ResourcesParams
 
-add_arguments = add_experiment
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the experiment, and by how many processes it is trained."""
+    add_experiment(parser)
+    parser.add_argument("--workers", type=int, help="processes (default: as `resources` says); 0: this one alone")
 
 
 def run(given: argparse.Namespace) -> None:
@@ -28,7 +32,10 @@ def run(given: argparse.Namespace) -> None:
 
     tree = load()
     trial = trial_of(tree, given)
-    train_as(trial.experiment, resolve(tree, trial), resources_of(tree, trial.experiment), trial.folder("train"))
+    resources = resources_of(tree, trial.experiment)
+    if given.workers is not None:
+        resources = resources.model_copy(update={"workers": given.workers})
+    train_as(trial.experiment, resolve(tree, trial), resources, trial.folder("train"))
 
 
 def train_as(name: str, params: dict[str, Any], resources: ResourcesParams, folder: Path) -> None:

@@ -20,6 +20,26 @@ def noise(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def both_modalities(tmp_path_factory):
+    """The folder of a packed store of noise, half of it infrared."""
+    from tests.noise import write_store
+
+    return write_store(tmp_path_factory.mktemp("prepared") / "both", infrared=(2,))
+
+
+@pytest.fixture(scope="session")
+def teacher(both_modalities, tmp_path_factory):
+    """The folder of a finished teacher, for students of ``tests/fake_cuda/trainings.py``."""
+    from pipeline.training.experiment import publish
+    from tests.fake_cuda.trainings import CPU, block_of, job_of, train
+
+    folder = tmp_path_factory.mktemp("teacher")
+    job = job_of(block_of("teacher", None, training__epochs=1), both_modalities, folder / "runs")
+    publish(job, folder / "published", train(job, CPU), None)
+    return folder / "published"
+
+
+@pytest.fixture(scope="session")
 def golden():
     """Losses and gradients of public reference code."""
     from tests.golden_losses import Golden

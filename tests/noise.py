@@ -129,8 +129,11 @@ def paint_patterns(persons, generator):
     return patterns[persons] + generator.integers(-60, 60, (len(persons), HEIGHT, WIDTH, 3))
 
 
-def write_store(folder, seed=0, train=TRAIN, paint=paint_patterns):
-    """Writes 6 identities to train on, 5 to test on and 3 distractors, as ``paint`` shows them."""
+def write_store(folder, seed=0, train=TRAIN, paint=paint_patterns, infrared=()):
+    """Writes 6 identities to train on, 5 to test on and 3 distractors, as ``paint`` shows them.
+
+    ``infrared`` are the cameras that see infrared.
+    """
     rows = [(person, camera, "train") for person in train for camera in CAMERAS for _ in range(3)]
     rows += [(person, 1, "query") for person in TEST]
     rows += [(person, camera, "gallery") for person in TEST for camera in CAMERAS for _ in range(2)]
@@ -140,7 +143,7 @@ def write_store(folder, seed=0, train=TRAIN, paint=paint_patterns):
     listed = pd.DataFrame(rows, columns=["person_id", "camera_id", "role"])
     listed["path"] = [f"{place:04d}.jpg" for place in range(len(rows))]
     listed["sha256"] = [f"{seed}-{place}" for place in range(len(rows))]
-    listed["modality"] = "visible"
+    listed["modality"] = np.where(listed["camera_id"].isin(infrared), "infrared", "visible")
     listed["split"] = listed["role"].map(table.SPLIT_OF_ROLE)
     listed["width"], listed["height"] = WIDTH, HEIGHT
     listed = listed[list(table.COLUMNS)]

@@ -42,8 +42,10 @@ class IBN(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         """Returns ``maps`` with both halves normalised."""
-        by_image, by_batch = maps[:, : self.num_by_image], maps[:, self.num_by_image :]
-        return torch.cat([self.IN(by_image.contiguous()), self.BN(by_batch.contiguous())], dim=1)
+        is_last = not maps.is_contiguous() and maps.is_contiguous(memory_format=torch.channels_last)
+        form = torch.channels_last if is_last else torch.contiguous_format  # instance normalisation undoes the former
+        by_image, by_batch = maps[:, : self.num_by_image], maps[:, self.num_by_image :].contiguous(memory_format=form)
+        return torch.cat([self.IN(by_image).contiguous(memory_format=form), self.BN(by_batch)], dim=1)
 
 
 class Block(nn.Module, ABC):

@@ -15,7 +15,6 @@ import torch
 from torch import Tensor
 
 from pipeline.batches.boxes import Boxes, drawn_patches, erased_boxes
-from pipeline.batches.counter_rng import uniform
 from pipeline.batches.transforms import MEAN, Augmentation, erased_colour, normalize
 
 ERASED = 256  # the column of a table that stands for the colour of erased boxes
@@ -70,22 +69,18 @@ def make_plan(augmentation: Augmentation | None, shape: tuple[int, int], epoch: 
     if augmentation is None:
         return plan
 
-    def draw(stream: str, draws: int) -> np.ndarray:
-        return uniform(augmentation.seed, stream, epoch, positions, draws)
-
-    pad = augmentation.pad
-    if pad or augmentation.flip:
-        plan.moves[:, :2] = (draw("crop", 2) * (2 * pad + 1)).astype(np.int64) - pad
-        plan.moves[:, 2] = draw("flip", 1)[:, 0] < augmentation.flip
+    pad, draws = augmentation.pad, augmentation.draw(epoch, positions)
+    if "crop" in draws:
+        plan.moves[:, :2] = (draws["crop"] * (2 * pad + 1)).astype(np.int64) - pad
+        plan.moves[:, 2] = draws["flip"][:, 0] < augmentation.flip
     if augmentation.single_channel:
-        draws = draw("single_channel", 2)
-        chosen = draws[:, 0] < augmentation.single_channel
-        plan.channels[chosen] = (draws[chosen, 1:] * 3).astype(np.int64)
+        whether, which = draws["single_channel"].T
+        chosen = whether < augmentation.single_channel
+        plan.channels[chosen] = (which[chosen, None] * 3).astype(np.int64)
     if augmentation.erasing:
-        numbers = torch.from_numpy(draw("erasing", augmentation.erasing.draws))
-        plan.erased[:] = _corners(erased_boxes(augmentation.erasing, numbers, *shape))
-    if augmentation.patch and size > 1:
-        patches = drawn_patches(augmentation.patch, torch.from_numpy(draw("patch", augmentation.patch.draws)), *shape)
+        plan.erased[:] = _corners(erased_boxes(augmentation.erasing, torch.from_numpy(draws["erasing"]), *shape))
+    if augmentation.patch and "patch" in draws:
+        patches = drawn_patches(augmentation.patch, torch.from_numpy(draws["patch"]), *shape)
         origin = torch.stack([patches.source, patches.top, patches.left, patches.mirrored.long()], dim=1)
         plan.patches[:] = np.concatenate([_corners(patches.boxes), origin.numpy()], axis=1)
     return plan

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from pipeline.batches.fused_augmentation import is_one_pass, load_by_plan, make_plan, value_table
+from pipeline.batches.sending import send, send_together
 from pipeline.batches.transforms import Augmentation, normalize
 
 Item = TypeVar("Item")
@@ -23,25 +24,32 @@ class Batch:
     """One group of images.
 
     ``images``: ``[B, 3, H, W]`` normalised. ``labels``: ``[B]`` int64, contiguous training labels from 0.
-    ``is_infrared``: ``[B]`` bool. ``rows``: ``[B]`` int64, rows of the store.
+    ``is_infrared``: ``[B]`` bool. ``rows``: ``[B]`` int64, rows of the store. ``num_infrared``: how many are infrared,
+    where the host knows it, so that nobody has to wait for a GPU to tell.
     """
 
     images: Tensor
     labels: Tensor
     is_infrared: Tensor
     rows: Tensor
+    num_infrared: int | None = None
 
 
 def joined(batches: list[Batch]) -> Batch:
     """Returns the images of several groups as one batch, in their order."""
-    columns = ([getattr(batch, field.name) for batch in batches] for field in fields(Batch))
-    return Batch(*(torch.cat(column) for column in columns))
+    names = [field.name for field in fields(Batch) if field.name != "num_infrared"]
+    counts = [batch.num_infrared for batch in batches if batch.num_infrared is not None]
+    return Batch(
+        **{name: torch.cat([getattr(batch, name) for batch in batches]) for name in names},
+        num_infrared=sum(counts) if len(counts) == len(batches) else None,
+    )
 
 
 class Loader:
     """Turns rows of the store into batches on a device. No decoding, no worker processes, no state.
 
-    A GPU is sent uint8 and does the rest; on a CPU one pass does it all, in one thread that leaves the others alone.
+    A GPU is sent uint8 and does the rest, and trains on images whose channels come last, as its convolutions take them;
+    on a CPU one pass does it all, in one thread that leaves the others alone.
 
     ``images`` is ``[N, H, W, 3]`` uint8 (the store's memory map), ``cameras`` and ``is_infrared`` ``[N]``.
     ``augmentation`` None leaves the images as they are; ``dtype`` is the floating type of the batches.
@@ -59,7 +67,7 @@ class Loader:
         self.images = np.asarray(images).view()
         self.images.flags.writeable = False
         self.cameras = np.asarray(cameras, dtype=np.int64)
-        self.is_infrared = torch.from_numpy(np.array(is_infrared, dtype=bool))
+        self.is_infrared = np.array(is_infrared, dtype=bool)
         self.augmentation = augmentation
         self.device = device
         self.dtype = dtype
@@ -72,26 +80,27 @@ class Loader:
         in the global batch. With the seed and the epoch it decides the augmentation, whichever worker loads
         the image.
         """
-        if self.device.type == "cpu" and is_one_pass(self.augmentation):
-            images = self._by_plan(self.augmentation, rows, epoch, positions)
-        else:
-            images = self._step_by_step(rows, epoch, positions)
-        return Batch(
-            images=images,
-            labels=torch.from_numpy(np.asarray(labels[rows], dtype=np.int64)).to(self.device),
-            is_infrared=self.modalities(rows),
-            rows=torch.from_numpy(rows).to(self.device),
-        )
+        is_planned = self.device.type == "cpu" and is_one_pass(self.augmentation)
+        images = self._by_plan(self.augmentation, rows, epoch, positions) if is_planned else self._gather(rows)
+        is_infrared, own = self.is_infrared[rows], np.asarray(labels[rows], dtype=np.int64)
+        draws = {} if is_planned or self.augmentation is None else self.augmentation.draw(epoch, positions)
+        sent = send_together({"labels": own, "is_infrared": is_infrared, "rows": rows, **draws}, self.device)
+        if self.augmentation and not is_planned:
+            images = self.augmentation(images.contiguous(), sent, self.dtype)
+        if not is_planned:
+            form = torch.channels_last if self.device.type == "cuda" else torch.contiguous_format
+            images = normalize(images, self.dtype).contiguous(memory_format=form)
+        return Batch(images, sent["labels"], sent["is_infrared"], sent["rows"], int(is_infrared.sum()))
 
     def plain(self, rows: np.ndarray) -> Tensor:
         """Returns the images of ``rows`` normalised and not augmented, ``[B, 3, H, W]``, for embedding."""
         if self.device.type == "cpu":
             return self._by_plan(None, rows, 0, rows)
-        return normalize(self._gather(rows), self.dtype)
+        return normalize(self._gather(rows).contiguous(), self.dtype)
 
     def modalities(self, rows: np.ndarray) -> Tensor:
         """Returns which images of ``rows`` are infrared, ``[B]`` bool."""
-        return self.is_infrared[torch.from_numpy(rows)].to(self.device)
+        return send(self.is_infrared[rows], self.device)
 
     def _by_plan(
         self, augmentation: Augmentation | None, rows: np.ndarray, epoch: int, positions: np.ndarray
@@ -99,16 +108,9 @@ class Loader:
         height, width = self.images.shape[1:3]
         return load_by_plan(self.images, rows, make_plan(augmentation, (height, width), epoch, positions), self.table)
 
-    def _step_by_step(self, rows: np.ndarray, epoch: int, positions: np.ndarray) -> Tensor:
-        images = self._gather(rows)
-        if self.augmentation is not None:
-            images = self.augmentation(images, epoch=epoch, positions=positions, dtype=self.dtype)
-        return normalize(images, self.dtype)
-
     def _gather(self, rows: np.ndarray) -> Tensor:
-        """Returns the images of ``rows`` on the device, ``[B, 3, H, W]`` uint8."""
-        images = torch.from_numpy(np.asarray(self.images[rows])).to(self.device)
-        return images.permute(0, 3, 1, 2).contiguous()
+        """Returns the images of ``rows`` on the device, ``[B, 3, H, W]`` uint8, as they lie in the store."""
+        return send(np.asarray(self.images[rows]), self.device).permute(0, 3, 1, 2)
 
 
 def prefetched(items: Iterable[Item], depth: int = 2) -> Iterator[Item]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import cache
 from typing import Annotated
 
 import numpy as np
@@ -76,37 +78,48 @@ class Augmentation:
         self.erasing = erasing
         self.patch = patch
 
-    def __call__(self, images: Tensor, *, epoch: int, positions: np.ndarray, dtype: torch.dtype) -> Tensor:
-        """Returns one group augmented, ``[B, 3, H, W]`` of ``dtype`` on the 0..255 scale.
+    def draw(self, epoch: int, positions: np.ndarray) -> dict[str, np.ndarray]:
+        """Returns the random numbers of each step for images at ``positions`` ``[B]``, ``[B, draws]`` float64.
 
-        ``images`` is ``[B, 3, H, W]`` uint8, ``positions`` ``[B]`` the images' places in the epoch's
-        sequence. Without random patch an image's result depends on itself and its position alone; with it,
-        also on the other images of the call, which therefore must be exactly one group.
+        A position is the image's place in the epoch's sequence.
         """
+        moves = self.pad or self.flip
+        counts = {
+            "crop": 2 if moves else 0,
+            "flip": 1 if moves else 0,
+            "jitter": 5 if self.jitter else 0,
+            "single_channel": 2 if self.single_channel else 0,
+            "grayscale": 1 if self.grayscale else 0,
+            "erasing": self.erasing.draws if self.erasing else 0,
+            "patch": self.patch.draws if self.patch and len(positions) > 1 else 0,
+        }
+        return {name: uniform(self.seed, name, epoch, positions, count) for name, count in counts.items() if count}
 
-        def draw(stream: str, draws: int) -> Tensor:
-            numbers = uniform(self.seed, stream, epoch, positions, draws)
-            return torch.from_numpy(numbers).to(images.device)
+    def __call__(self, images: Tensor, draws: Mapping[str, Tensor], dtype: torch.dtype) -> Tensor:
+        """Returns one group augmented by its ``draws``, ``[B, 3, H, W]`` of ``dtype`` on the 0..255 scale.
 
-        if self.pad or self.flip:
-            images = crop_and_flip(images, self.pad, self.flip, draw("crop", 2), draw("flip", 1))
+        ``images`` is ``[B, 3, H, W]`` uint8. Without random patch an image's result depends on itself and its draws
+        alone; with it, also on the other images of the call, which therefore must be exactly one group.
+        """
+        if "crop" in draws:
+            images = crop_and_flip(images, self.pad, self.flip, draws["crop"], draws["flip"])
         images = images.to(dtype)
         if self.jitter:
-            images = jitter(images, self.jitter, draw("jitter", 5))
+            images = jitter(images, self.jitter, draws["jitter"])
         if self.single_channel:
-            images = repeat_channel(images, self.single_channel, draw("single_channel", 2))
+            images = repeat_channel(images, self.single_channel, draws["single_channel"])
         if self.grayscale:
-            images = torch.where(_chosen(draw("grayscale", 1), self.grayscale), _luminance(images), images)
+            images = torch.where(_chosen(draws["grayscale"], self.grayscale), _luminance(images), images)
         if self.erasing:
-            images = erase(images, self.erasing, draw("erasing", self.erasing.draws))
-        if self.patch and len(images) > 1:
-            images = paste(images, self.patch, draw("patch", self.patch.draws))
+            images = erase(images, self.erasing, draws["erasing"])
+        if self.patch and "patch" in draws:
+            images = paste(images, self.patch, draws["patch"])
         return images
 
 
 def normalize(images: Tensor, dtype: torch.dtype) -> Tensor:
     """Returns images ``[B, 3, H, W]`` of 0..255 less ImageNet's mean, over its standard deviation."""
-    mean, std = (torch.tensor(v, dtype=dtype, device=images.device).view(3, 1, 1) for v in (MEAN, STD))
+    mean, std = (_colour(values, dtype, images.device) for values in (MEAN, STD))
     return (images.to(dtype) - mean).div_(std)
 
 
@@ -132,13 +145,14 @@ def erase(images: Tensor, params: Erasing, draws: Tensor) -> Tensor:
     Cross-Modal-Re-ID-baseline e817a26, which fill images that are normalised already.
     """
     boxes = erased_boxes(params, draws, *images.shape[-2:])
-    colour = torch.tensor(erased_colour(params), dtype=images.dtype, device=images.device).view(3, 1, 1)
+    colour = _colour(erased_colour(params), images.dtype, images.device)
     return torch.where(boxes.inside(*images.shape[-2:]), colour, images)
 
 
-def erased_colour(params: Erasing) -> list[float]:
+def erased_colour(params: Erasing) -> Colour:
     """Returns red, green and blue of an erased box, on the 0..255 scale."""
-    return [mean + fill * std for mean, fill, std in zip(MEAN, params.fill, STD, strict=True)]
+    red, green, blue = (mean + fill * std for mean, fill, std in zip(MEAN, params.fill, STD, strict=True))
+    return red, green, blue
 
 
 def paste(images: Tensor, params: RandomPatch, draws: Tensor) -> Tensor:
@@ -194,6 +208,21 @@ def repeat_channel(images: Tensor, probability: float, draws: Tensor) -> Tensor:
     return torch.where(_chosen(draws[:, :1], probability), images.gather(1, chosen), images)
 
 
+Colour = tuple[float, float, float]
+
+
+def _colour(values: Colour, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Returns a number for each channel, ``[3, 1, 1]``; a GPU is sent it once."""
+    return _colour_on_gpu(values, dtype, device) if device.type == "cuda" else _make_colour(values, dtype, device)
+
+
+def _make_colour(values: Colour, dtype: torch.dtype, device: torch.device) -> Tensor:
+    return torch.tensor(values, dtype=dtype, device=device).view(3, 1, 1)
+
+
+_colour_on_gpu = cache(_make_colour)
+
+
 def _chosen(draws: Tensor, probability: float) -> Tensor:
     """Returns which images a step changes, ``[B, 1, 1, 1]``; ``draws`` is ``[B, 1]``."""
     return (draws < probability).view(-1, 1, 1, 1)
@@ -208,8 +237,7 @@ def _take(images: Tensor, ys: Tensor, xs: Tensor) -> Tensor:
 
 def _luminance(images: Tensor) -> Tensor:
     """Returns the grey image ``[B, 1, H, W]`` of ITU-R BT.601, as Pillow's mode L."""
-    weights = torch.tensor((0.299, 0.587, 0.114), dtype=images.dtype, device=images.device).view(3, 1, 1)
-    return (images * weights).sum(dim=1, keepdim=True)
+    return (images * _colour((0.299, 0.587, 0.114), images.dtype, images.device)).sum(dim=1, keepdim=True)
 
 
 def _turn_hue(images: Tensor, turn: Tensor) -> Tensor:
@@ -223,5 +251,5 @@ def _turn_hue(images: Tensor, turn: Tensor) -> Tensor:
         (green - blue) / safe,
         torch.where(value == green, 2 + (blue - red) / safe, 4 + (red - green) / safe),
     )
-    sector = (torch.tensor((5.0, 3.0, 1.0), device=images.device).view(3, 1, 1) + (hue + 6 * turn)[:, None]) % 6
+    sector = (_colour((5.0, 3.0, 1.0), torch.float32, images.device) + (hue + 6 * turn)[:, None]) % 6
     return value[:, None] - chroma[:, None] * torch.minimum(sector, 4 - sector).clamp(0, 1)

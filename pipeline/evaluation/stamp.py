@@ -93,6 +93,7 @@ class Recipe:
         cameras: what training or clustering did with camera labels, or ``not used``.
         epoch: which epoch's weights, 0 for those before training, None where it is not known.
         epoch_choice: how that epoch was chosen, as ``last``.
+        precision, device: the number format and the kind of device of the training, None where not known.
     """
 
     supervision: str
@@ -106,6 +107,8 @@ class Recipe:
     epoch: int | None
     epoch_choice: str
     start_fit: Mapping[str, list[str]] | None = None
+    precision: str | None = None
+    device: str | None = None
 
 
 @dataclass(frozen=True)
@@ -214,10 +217,9 @@ AnyRecord = TypeVar("AnyRecord", Protocol, Recipe, Reranking)
 
 
 def _record(kind: type[AnyRecord], tree: Mapping[str, Any], where: str) -> AnyRecord:
-    known = {field.name for field in fields(kind)}
-    needed = {field.name for field in fields(kind) if field.default is MISSING}
-    problems = [f"missing {key}" for key in sorted(needed - set(tree))]
-    problems += [f"unknown {key}" for key in sorted(set(tree) - known)]
+    known = {field.name: field.default is MISSING for field in fields(kind)}  # what was added later has a default
+    problems = [f"missing {key}" for key in sorted(known) if known[key] and key not in tree]
+    problems += [f"unknown {key}" for key in sorted(set(tree) - set(known))]
     if problems:
         raise ValueError(f"{where}: {', '.join(problems)}")
     return kind(**tree)

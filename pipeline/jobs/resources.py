@@ -39,9 +39,10 @@ class ResourcesParams(StepParams):
     changes no result.
 
     ``workers``: processes that share the groups of a batch; 0 trains in the stage's own process, ``auto`` takes as many
-    as there are GPUs, as far as they share the groups evenly; ``[fewest, most]`` takes as many as there is room for and
-    as share the groups evenly, and after the loss of a machine goes on with what is left. ``cpus_per_worker`` counts
-    cores, ``retries`` the times that a job goes on from its last checkpoint after losing a worker's process.
+    as there are GPUs, as far as they share the groups evenly and there are cores; ``[fewest, most]`` takes as many as
+    there is room for and as share the groups evenly, and after the loss of a machine goes on with what is left.
+    ``cpus_per_worker`` counts cores, ``retries`` the times that a job goes on from its last checkpoint after losing a
+    worker's process.
     The rest says how each of them computes a step.
     """
 
@@ -169,7 +170,7 @@ def choose_team(params: ResourcesParams, groups: int, there: Mapping[str, float]
     cpus, gpus = int(there.get("CPU", 0)), int(there.get("GPU", 0))
     allowed = allowed_counts(params.workers, groups)
     if params.workers == "auto":
-        allowed = [max(count for count in allowed if count <= max(gpus, 1))]
+        allowed = [count for count in allowed if count <= max(gpus, 1)]
     fitting = [count for count in allowed if count * params.cpus_per_worker <= cpus]
     if not fitting:
         needed = allowed[0] * params.cpus_per_worker

@@ -58,7 +58,8 @@ def model_from(found: Checkpoint, kind: type[Method], store: ImageStore) -> Mode
     method = build_method(kind, params, f"{found.folder}: experiment", store, found.meta["num_classes"])
     method.network.load_state_dict(found.model())
     model = describe(name, params, method, epoch=found.meta["epoch"])
-    return replace(model, recipe={**model.recipe, "start_fit": found.meta.get("start_fit")})
+    made_by = {name: found.meta.get(name) for name in ("start_fit", "precision", "device")}
+    return replace(model, recipe={**model.recipe, **made_by})
 
 
 def check_data(found: Checkpoint, store: ImageStore, data: Path) -> None:
@@ -105,6 +106,8 @@ def describe(name: str, params: ExperimentParams, method: Method, *, epoch: int)
         "cameras": method.cameras,
         "epoch": epoch,
         "epoch_choice": "last",
+        "precision": None,
+        "device": None,
     }
     return Model(name, params.method, params.seed, method.embedder(), recipe)
 

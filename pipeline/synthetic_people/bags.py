@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from math import cos, hypot, sin
-
 import numpy as np
 
+from pipeline.synthetic_people.arithmetic import cosine, sine
 from pipeline.synthetic_people.body import Body
 from pipeline.synthetic_people.pose import Joint
-from pipeline.synthetic_people.shapes import Array, Patch, ball, flat, folds_of, paint, smooth, tube, unit
+from pipeline.synthetic_people.shapes import Array, Patch, ball, flat, folds_of, length, paint, smooth, tube, unit
 
 
 def _board(layer: Array, body: Body, centre: Joint, size: tuple[float, float, float]) -> Patch | None:
     """Returns a rounded box of half ``size`` (sideways, up, forward) about a joint."""
-    c, s = cos(body.view.heading), sin(body.view.heading)
-    width = hypot(size[0] * c, size[2] * s)
-    height = size[1] * cos(body.view.tilt) + abs(size[2] * c) * sin(body.view.tilt) * 0.5
-    return ball(layer, body.view.place(centre)[0], (body.pixels(width), body.pixels(height)), square=3.6)
+    c, s = cosine(body.view.heading), sine(body.view.heading)
+    width = length(size[0] * c, size[2] * s)
+    height = size[1] * cosine(body.view.tilt) + abs(size[2] * c) * sine(body.view.tilt) * 0.5
+    return ball(layer, body.view.place(centre)[0], (body.pixels(width), body.pixels(height)), boxy=True)
 
 
 def draw_backpack(layer: Array, body: Body) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import cos, sin
 
 import numpy as np
 
+from pipeline.synthetic_people.arithmetic import cosine, interpolate, power, sine
 from pipeline.synthetic_people.pose import Pose, Skeleton, View
 from pipeline.synthetic_people.shapes import Array, Light, Patch, unit
 from pipeline.synthetic_people.traits import Build, Traits
@@ -37,7 +37,7 @@ class Body:
 
     def sides(self, patch: Patch) -> tuple[Array, Array]:
         """Returns how far each pixel of an upright shape faces the person's left and front, in [-1, 1]."""
-        c, s = cos(self.view.heading), sin(self.view.heading)
+        c, s = cosine(self.view.heading), sine(self.view.heading)
         depth = np.sqrt(np.maximum(1 - patch.across**2, 0))
         return patch.across * c - depth * s, patch.across * s + depth * c
 
@@ -48,19 +48,19 @@ def half_widths(body: Body, heights: Floats, ease: Floats, deeper: Floats) -> li
     ``ease`` is how far the cloth stands off, ``deeper`` how much more it does in front and behind, in heights.
     """
     breadth, depth = girth(np.asarray(heights), body.traits.build)
-    sideways = (breadth + ease) * cos(body.view.heading)
-    forward = (depth + ease + deeper) * sin(body.view.heading)
-    return [float(width) for width in body.view.scale * np.hypot(sideways, forward)]
+    sideways = (breadth + ease) * cosine(body.view.heading)
+    forward = (depth + ease + deeper) * sine(body.view.heading)
+    return (body.view.scale * np.sqrt(sideways * sideways + forward * forward)).tolist()
 
 
 def girth(heights: np.ndarray, build: Build) -> tuple[np.ndarray, np.ndarray]:
     """Returns half breadth and half depth of a trunk at heights above the ground, all in heights."""
-    breadth, depth = np.interp(heights, LEVELS, BREADTHS), np.interp(heights, LEVELS, DEPTHS)
+    breadth, depth = interpolate(heights, LEVELS, BREADTHS), interpolate(heights, LEVELS, DEPTHS)
     hips = unit(1 - np.abs(heights - 0.5) / 0.1)
     waist = unit(1 - np.abs(heights - 0.62) / 0.07)
     bust = unit(1 - np.abs(heights - 0.725) / 0.05)
     chest = unit((heights - 0.68) / 0.06)
     breadth *= 1 + (0.1 * hips - 0.1 * waist) * (build.curve - 0.4) + (build.shoulders - 1) * chest
     depth *= 1 + 1.2 * waist * max(0.0, build.girth - 1) + 0.22 * bust * max(0.0, build.curve - 0.4)
-    thick = build.girth ** (1 - unit((heights - 0.8) / 0.04))
+    thick = power(build.girth, 1 - unit((heights - 0.8) / 0.04))
     return breadth * thick, depth * thick

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import atan2, cos, pi, sin
+from math import pi, sqrt
 
 import numpy as np
-from numpy.random import Generator
 from PIL import Image, ImageFilter
 
 from pipeline.config import Record
+from pipeline.synthetic_people.arithmetic import bell, direction, exponential, power
+from pipeline.synthetic_people.draws import Draws
 from pipeline.synthetic_people.scene import GROUNDS, HEIGHT, WALLS, WIDTH, Ground, draw_ground, paint_scene
 from pipeline.synthetic_people.shapes import Array, Light, Point, unit
 from pipeline.synthetic_people.traits import LUMINANCE
@@ -57,42 +58,42 @@ class Camera:
 
     def tilt(self, depth: float) -> float:
         """Returns how far down the camera looks at a person at ``depth``, in radians."""
-        return atan2(self.ground.height - 0.5 * PERSON, depth)
+        return float(direction(self.ground.height - 0.5 * PERSON, depth))
 
 
-def hang_camera(rng: Generator, sensor: Sensor, ground_kind: str, wall_kind: str) -> Camera:
+def hang_camera(rng: Draws, sensor: Sensor, ground_kind: str, wall_kind: str) -> Camera:
     """Returns a new camera over a new scene."""
     ground = draw_ground(rng)
     scene = paint_scene(rng, ground, ground_kind, wall_kind)
     side, up = rng.uniform(-0.75, 0.75), rng.uniform(0.35, 0.75)
-    length = np.sqrt(side**2 + up**2 + 0.7**2)
-    light = Light(float(side / length), float(up / length), float(0.7 / length), float(rng.uniform(0.45, 0.7)))
+    size = sqrt(side * side + up * up + 0.49)
+    light = Light(side / size, up / size, 0.7 / size, rng.uniform(0.45, 0.7))
     exposure = BRIGHT + rng.normal(0, sensor.camera_exposure)
     return Camera(
         ground=ground,
         scene=_image(255 * scene),
         light=light,
-        shadow=(float(-side * rng.uniform(0.5, 1.2)), float(rng.uniform(0.15, 0.45))),
-        heading=float(rng.choice((0, pi / 2)) + rng.normal(0, 0.3)),
-        gain=np.exp(exposure + colour_cast(rng, sensor.camera_gain)).astype(np.float32),
-        gamma=float(np.exp(rng.normal(0, sensor.camera_gamma))),
+        shadow=(float(-side * rng.uniform(0.5, 1.2)), rng.uniform(0.15, 0.45)),
+        heading=rng.choice((0.0, pi / 2)) + rng.normal(0, 0.3),
+        gain=exponential(exposure + colour_cast(rng, sensor.camera_gain)),
+        gamma=exponential(rng.normal(0, sensor.camera_gamma)),
         noise=float(sensor.noise * rng.uniform(0.25, 1)),
         blur=float(sensor.blur * rng.uniform(0.1, 1)),
-        jpeg=int(rng.integers(sensor.jpeg_lowest, sensor.jpeg_highest + 1)),
+        jpeg=rng.integer(sensor.jpeg_lowest, sensor.jpeg_highest + 1),
     )
 
 
-def colour_cast(rng: Generator, spread: float) -> Array:
+def colour_cast(rng: Draws, spread: float) -> Array:
     """Returns the logarithm of what warm or cold light does to red, green and blue, with a little tint."""
     warm, tint = rng.normal(0, spread), rng.normal(0, spread / 4)
     return np.array((warm, tint, -warm), np.float32)
 
 
-def kinds_of(rng: Generator, cameras: int) -> list[tuple[str, str]]:
+def kinds_of(rng: Draws, cameras: int) -> list[tuple[str, str]]:
     """Returns the ground and the wall of each camera, as different as they come."""
     grounds = [GROUNDS[i % len(GROUNDS)] for i in range(cameras)]
     walls = [WALLS[i % len(WALLS)] for i in range(cameras)]
-    return list(zip(rng.permutation(grounds).tolist(), rng.permutation(walls).tolist(), strict=True))
+    return list(zip(rng.shuffled(grounds), rng.shuffled(walls), strict=True))
 
 
 def backdrop(camera: Camera, depth: float, column: float, foot: Point, scale: float, shape: tuple[int, int]) -> Array:
@@ -100,7 +101,7 @@ def backdrop(camera: Camera, depth: float, column: float, foot: Point, scale: fl
 
     ``scale`` is the pixels of a person's height in the returned picture.
     """
-    ratio = camera.ground.size(depth) * PERSON / scale
+    ratio = min(camera.ground.size(depth) * PERSON / scale, HEIGHT / shape[0], WIDTH / shape[1])
     height, width = shape[0] * ratio, shape[1] * ratio
     left = float(np.clip(column - foot[0] * ratio, 0, WIDTH - width))
     top = float(np.clip(camera.ground.row(depth) - foot[1] * ratio, 0, HEIGHT - height))
@@ -124,12 +125,12 @@ def cast_shadow(camera: Camera, picture: Array, alpha: Array, foot: Point) -> No
     y = np.arange(height, dtype=np.float32)[:, None] - foot[1] + 1
     x = np.arange(width, dtype=np.float32)[None] - foot[0]
     reach = height / 256
-    contact = 0.55 * np.exp(-((x / (26 * reach)) ** 2)) * np.exp(-((y / (7 * reach)) ** 2))
+    contact = 0.55 * bell((x / (26 * reach)) ** 2) * bell((y / (7 * reach)) ** 2)
     picture *= (1 - strength * np.asarray(cast, np.float32) / 255) * (1 - contact)
 
 
 def develop(
-    camera: Camera, sensor: Sensor, picture: Array, rng: Generator, size: tuple[int, int]
+    camera: Camera, sensor: Sensor, picture: Array, rng: Draws, size: tuple[int, int]
 ) -> tuple[Image.Image, Image.Image]:
     """Returns a picture [4, h, w] as the camera delivers it, visible and infrared, at ``size`` (rows, columns).
 
@@ -141,12 +142,12 @@ def develop(
     share = sensor.infrared_luminance
     weights = (*(share * weight for weight in LUMINANCE), 1 - share)
     infrared = sum(np.float32(weight) * band for weight, band in zip(weights, bands, strict=True))
-    gain = camera.gain * np.exp(rng.normal(0, sensor.image_exposure) + colour_cast(rng, sensor.image_gain))
-    lamp = 1.1 * np.exp(rng.normal(0, sensor.image_exposure))
+    gain = camera.gain * exponential(rng.normal(0, sensor.image_exposure) + colour_cast(rng, sensor.image_gain))
+    lamp = 1.1 * exponential(rng.normal(0, sensor.image_exposure))
     bands = [*bands[:3], np.asarray(infrared, np.uint8)]
     curves = [*(_curve(g, camera.gamma) for g in gain), _curve(lamp, 0.9 * camera.gamma)]
     noise = (camera.noise,) * 3 + (sensor.infrared_noise,)
-    grain = rng.standard_normal((4, rows, columns), np.float32)
+    grain = rng.normals(4, rows, columns).astype(np.float32)
     for index, band in enumerate(bands):
         light = curves[index][band]
         light += grain[index] * (0.5 + 0.9 * light) * np.float32(noise[index])
@@ -157,7 +158,7 @@ def develop(
 
 def _curve(gain: float, gamma: float) -> Array:
     """Returns brightness for each of 256 levels, by a gain and then a gamma."""
-    return unit(np.arange(256, dtype=np.float32) * np.float32(gain / 255)) ** np.float32(gamma)
+    return power(unit(np.arange(256) * (gain / 255)), gamma).astype(np.float32)
 
 
 def _image(levels: Array) -> Image.Image:
@@ -166,8 +167,7 @@ def _image(levels: Array) -> Image.Image:
     return Image.merge("CMYK", [Image.fromarray(band) for band in pixels])
 
 
-def facing(camera: Camera, rng: Generator) -> float:
+def facing(camera: Camera, rng: Draws) -> float:
     """Returns the heading of someone passing: along the camera's path either way, or across it."""
-    way = rng.choice((0.0, pi, pi / 2, -pi / 2), p=(0.33, 0.33, 0.17, 0.17))
-    angle = camera.heading + way + rng.normal(0, 0.28)
-    return float(atan2(sin(angle), cos(angle)))
+    way = rng.weighted({0.0: 2, pi: 2, pi / 2: 1, -pi / 2: 1})
+    return camera.heading + way + rng.normal(0, 0.28)

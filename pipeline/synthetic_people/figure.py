@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from math import copysign, cos
+from math import copysign
 
+from pipeline.synthetic_people.arithmetic import cosine
 from pipeline.synthetic_people.bags import draw_backpack, draw_bag
 from pipeline.synthetic_people.body import Body
 from pipeline.synthetic_people.head import draw_hair_behind, draw_head, draw_neck
@@ -33,7 +34,7 @@ def draw(layer: Array, traits: Traits, pose: Pose, view: View, light: Light, see
 def _parts(body: Body, carrying: int) -> list[tuple[float, Part]]:
     """Returns the parts of a person, each with how near the viewer it is drawn (the trunk is at 0)."""
     traits, view, bones = body.traits, body.view, body.bones
-    away = cos(view.heading)
+    away = cosine(view.heading)
     parts: list[tuple[float, Part]] = [
         (0.0, draw_torso),
         (-0.003, draw_neck),

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from math import cos, hypot, sin
-
 import numpy as np
 
+from pipeline.synthetic_people.arithmetic import bell, cosine, direction, power, sine
 from pipeline.synthetic_people.body import Body
-from pipeline.synthetic_people.shapes import Array, Patch, ball, flat, folds_of, mix, paint, smooth, tube, unit
+from pipeline.synthetic_people.shapes import Array, Patch, ball, flat, folds_of, length, mix, paint, smooth, tube, unit
 
 CENTRE = 0.928  # height of the middle of the head, in heights
 DARK, LIPS = (0.16, 0.11, 0.1, 0.2), (0.55, 0.26, 0.24, 0.5)
@@ -22,10 +21,10 @@ GROWTH = {
 def _turned(body: Body, patch: Patch) -> tuple[Array, Array, Array]:
     """Returns how far each pixel of the head faces its left, up and front."""
     heading = body.view.heading + body.pose.turn
-    c, s = cos(heading), sin(heading)
+    c, s = cosine(heading), sine(heading)
     tilt = 0.6 * body.view.tilt
-    up = -patch.down * cos(tilt) + patch.front * sin(tilt)
-    near = patch.front * cos(tilt) + patch.down * sin(tilt)
+    up = -patch.down * cosine(tilt) + patch.front * sine(tilt)
+    near = patch.front * cosine(tilt) + patch.down * sine(tilt)
     return patch.right * c - near * s, up, patch.right * s + near * c
 
 
@@ -33,7 +32,7 @@ def _skull(layer: Array, body: Body, grow: float, rise: float) -> Patch | None:
     """Returns the head, ``grow`` times its size and ``rise`` heights higher."""
     heading = body.view.heading + body.pose.turn
     size = body.traits.build.head * grow
-    width = hypot(0.043 * cos(heading), 0.053 * sin(heading)) * size
+    width = length(0.043 * cosine(heading), 0.053 * sine(heading)) * size
     centre = body.view.place((0, CENTRE + rise + body.bones.lift, 0.012))[0]
     return ball(layer, centre, (body.pixels(width), body.pixels(0.066 * size)), taper=0.22)
 
@@ -42,7 +41,7 @@ def draw_neck(layer: Array, body: Body) -> None:
     """Draws the neck, in the shadow of the chin."""
     lift = body.bones.lift
     points = body.view.points((0, 0.82 + lift, -0.008), (0, 0.885 + lift, 0.002))
-    thick = 0.027 * body.traits.build.girth**0.6
+    thick = 0.027 * power(body.traits.build.girth, 0.6)
     patch = tube(layer, points, [body.pixels(r) for r in (thick * 1.15, thick, thick)])
     if patch is not None:
         scarf = body.traits.hair_style == "scarf"
@@ -74,9 +73,9 @@ def draw_head(layer: Array, body: Body) -> None:
     if patch is None:
         return
     left, up, front = _turned(body, patch)
-    relief = -0.12 * np.exp(-((front / 0.14) ** 2) - (up / 0.2) ** 2) - 0.14 * smooth(up, -0.55, -0.95)
+    relief = -0.12 * bell((front / 0.14) ** 2 + (up / 0.2) ** 2) - 0.14 * smooth(up, -0.55, -0.95)
     albedo = flat(traits.skin)
-    if cos(body.view.heading + body.pose.turn) > -0.4:
+    if cosine(body.view.heading + body.pose.turn) > -0.4:
         albedo, nose = _face(albedo, left, up, unit(front))
         relief += nose
     paint(layer, patch, albedo, body.light, folds=relief, contact=0.22)
@@ -92,12 +91,12 @@ def draw_head(layer: Array, body: Body) -> None:
 def _face(skin: Array, left: Array, up: Array, ahead: Array) -> tuple[Array, Array]:
     """Returns the albedo of a face, and the relief of its nose."""
     beside = np.abs(left) - 0.36
-    eyes = np.exp(-((beside / 0.14) ** 2) - ((up - 0.1) / 0.07) ** 2)
-    brows = np.exp(-((beside / 0.2) ** 2) - ((up - 0.27) / 0.05) ** 2)
-    mouth = np.exp(-((left / 0.22) ** 2) - ((up + 0.5) / 0.05) ** 2)
+    eyes = bell((beside / 0.14) ** 2 + ((up - 0.1) / 0.07) ** 2)
+    brows = bell((beside / 0.2) ** 2 + ((up - 0.27) / 0.05) ** 2)
+    mouth = bell((left / 0.22) ** 2 + ((up + 0.5) / 0.05) ** 2)
     albedo = mix(skin, DARK, (0.5 * eyes + 0.3 * brows) * ahead)
     albedo = mix(albedo, LIPS, 0.38 * mouth * ahead)
-    return albedo, 0.12 * np.exp(-((left / 0.12) ** 2) - ((up + 0.12) / 0.25) ** 2) * ahead
+    return albedo, 0.12 * bell((left / 0.12) ** 2 + ((up + 0.12) / 0.25) ** 2) * ahead
 
 
 def _draw_cover(layer: Array, body: Body, patch: Patch) -> None:
@@ -108,7 +107,7 @@ def _draw_cover(layer: Array, body: Body, patch: Patch) -> None:
     mask = _hair_mask(style, left, up, front)
     patch.cover = patch.cover * mask
     patch.near = patch.near * 0
-    strands = 0.1 * np.sin(np.arctan2(left, front) * 11 + body.seed % 5) + 0.16 * smooth(up, 0.3, 0.8)
+    strands = 0.1 * sine(direction(left, front) * 11 + body.seed % 5) + 0.16 * smooth(up, 0.3, 0.8)
     worn = style in ("cap", "scarf")
     paint(
         layer,
@@ -129,7 +128,7 @@ def _draw_cover(layer: Array, body: Body, patch: Patch) -> None:
 def _draw_brim(layer: Array, body: Body) -> None:
     """Draws the peak of a cap where the head faces."""
     heading = body.view.heading + body.pose.turn
-    front = cos(heading)
+    front = cosine(heading)
     if front < -0.5:
         return
     y = CENTRE + 0.026 + body.bones.lift
@@ -169,7 +168,7 @@ def draw_hair_behind(layer: Array, body: Body) -> None:
     if patch is None:
         return
     scarf = traits.hair_style == "scarf"
-    strands = 0.13 * np.sin(patch.across * 10 + body.seed % 7) - 0.12 * smooth(patch.along, 0.6, 1.0)
+    strands = 0.13 * sine(patch.across * 10 + body.seed % 7) - 0.12 * smooth(patch.along, 0.6, 1.0)
     paint(
         layer,
         patch,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from pipeline.synthetic_people.arithmetic import arcsine, bell, power, sine
 from pipeline.synthetic_people.body import Body, half_widths
 from pipeline.synthetic_people.pose import Joint
 from pipeline.synthetic_people.shapes import Array, flat, folds_of, lathe, mix, paint, smooth, tube, unit
@@ -36,9 +37,9 @@ def draw_skirt(layer: Array, body: Body) -> None:
     if patch is None:
         return
     height = 0.61 - patch.along * (0.622 - low)
-    ripple = 0.005 * np.sin(patch.across * 9 + body.seed % 9)
+    ripple = 0.005 * sine(patch.across * 9 + body.seed % 9)
     patch.cover = patch.cover * unit((height - low - 0.012 * (1 - patch.front) + ripple) * view.scale + 0.5)
-    pleats = 0.09 * np.sin(np.arcsin(patch.across) * 8 + body.seed % 11) * smooth(patch.along, 0.1, 0.6)
+    pleats = 0.09 * sine(arcsine(patch.across) * 8 + body.seed % 11) * smooth(patch.along, 0.1, 0.6)
     folds = pleats + folds_of(patch, 0.05, body.seed) - 0.12 * smooth(patch.along, 0.9, 1.0)
     paint(layer, patch, flat(traits.lower.colour), body.light, folds=folds, contact=0.28)
 
@@ -48,7 +49,7 @@ def draw_leg(layer: Array, body: Body, side: int) -> None:
     traits, view, bones = body.traits, body.view, body.bones
     lower, girth = traits.lower, traits.build.girth
     draw_foot(layer, body, side)
-    thick = body.pixels(girth**0.8 * (0.97 + 0.1 * traits.build.curve))
+    thick = body.pixels(power(girth, 0.8) * (0.97 + 0.1 * traits.build.curve))
     radii = [r * thick for r in (0.052, 0.048, 0.034, 0.034, 0.035, 0.021)]
     skirt = lower.kind in ("skirt", "long skirt")
     loose, hem = LEG_EASE.get(lower.kind, (0.0, 0.0))
@@ -61,7 +62,7 @@ def draw_leg(layer: Array, body: Body, side: int) -> None:
     covered = unit((cut + 0.02 * (1 - patch.across**2) - patch.along) * patch.scale + 0.5)
     albedo = mix(flat(traits.skin), lower.colour, covered)
     creases = folds_of(patch, 0.12, body.seed + 57 * side) * (0.5 + smooth(np.abs(patch.along - 1), 0.5, 0.0))
-    under = np.exp(-(((patch.along - cut) * patch.scale / 5) ** 2)) * (1 - covered) * 0.35
+    under = bell(((patch.along - cut) * patch.scale / 5) ** 2) * (1 - covered) * 0.35
     fade = 0.05 * smooth(np.abs(patch.along - 0.55), 0.5, 0.0) * patch.front
     far = 0.10 if view.near(bones.knees[side]) < view.near(bones.knees[1 - side]) else 0.0
     folds = covered * (creases + fade) - under - far - 0.1 * smooth(patch.along, 0.3, 0.0)

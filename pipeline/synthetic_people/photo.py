@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.random import Generator
 from PIL import Image
 
 from pipeline.config import Record
+from pipeline.synthetic_people.arithmetic import exponential
 from pipeline.synthetic_people.camera import Camera, Sensor, backdrop, cast_shadow, develop, facing
+from pipeline.synthetic_people.draws import Draws
 from pipeline.synthetic_people.figure import draw
 from pipeline.synthetic_people.pose import View, draw_pose
 from pipeline.synthetic_people.scene import WIDTH, noise, tinted
@@ -35,7 +36,7 @@ class Street(Record):
 def take(
     camera: Camera,
     traits: Traits | None,
-    rng: Generator,
+    rng: Draws,
     *,
     street: Street,
     sensor: Sensor,
@@ -47,15 +48,17 @@ def take(
     ``slip`` multiplies the box's misalignment: 1 is an ordinary detection, several make a junk box.
     """
     rows, columns = round(size[0] * DETAIL), round(size[1] * DETAIL)
-    depth = float(rng.uniform(camera.ground.near, camera.ground.far))
+    depth = rng.uniform(camera.ground.near, camera.ground.far)
     jitter = street.box_jitter * slip
-    scale = rows * FILL * float(np.exp(rng.normal(0, jitter)))
-    shift = rng.normal(0, jitter, 2) * (0.35, 0.4)
-    foot = (columns / 2 + float(shift[0]) * rows, 0.5 * (rows + scale * 0.98) + float(shift[1]) * rows)
-    picture = backdrop(camera, depth, float(rng.uniform(0.15, 0.85)) * WIDTH, foot, scale, (rows, columns))
-    behind, blocked = rng.random(2)
+    scale = rows * FILL * exponential(rng.normal(0, jitter))
+    foot = (
+        columns / 2 + rng.normal(0, 0.35 * jitter) * rows,
+        0.5 * (rows + scale * 0.98) + rng.normal(0, 0.4 * jitter) * rows,
+    )
+    picture = backdrop(camera, depth, rng.uniform(0.15, 0.85) * WIDTH, foot, scale, (rows, columns))
+    behind, blocked = rng.random(), rng.random()
     if behind < street.bystanders:
-        side = float(rng.choice((-1, 1)))
+        side = rng.choice((-1, 1))
         place = (columns / 2 + side * columns * rng.uniform(0.3, 0.55), foot[1] - 0.08 * scale)
         _add(camera, picture, draw_traits(rng), rng, place, 0.87 * scale, depth * 1.15, street)
     if traits is not None:
@@ -69,7 +72,7 @@ def _add(
     camera: Camera,
     picture: Array,
     traits: Traits,
-    rng: Generator,
+    rng: Draws,
     foot: tuple[float, float],
     scale: float,
     depth: float,
@@ -79,7 +82,7 @@ def _add(
     layer = np.zeros((5, *picture.shape[1:]), np.float32)
     pose = draw_pose(rng, facing(camera, rng), street.standing)
     view = View(foot, scale, pose.heading, camera.tilt(depth))
-    draw(layer, traits, pose, view, camera.light, int(rng.integers(1 << 30)))
+    draw(layer, traits, pose, view, camera.light, rng.integer(0, 1 << 30))
     cast_shadow(camera, picture, layer[4], foot)
     _lay(picture, layer)
 
@@ -93,7 +96,7 @@ def _lay(picture: Array, layer: Array) -> None:
 def _block(
     camera: Camera,
     picture: Array,
-    rng: Generator,
+    rng: Draws,
     foot: tuple[float, float],
     scale: float,
     depth: float,
@@ -101,8 +104,8 @@ def _block(
 ) -> None:
     """Puts something between the camera and the person."""
     rows, columns = picture.shape[1:]
-    kind = str(rng.choice(OCCLUDERS))
-    side = float(rng.choice((-1, 1)))
+    kind = rng.choice(OCCLUDERS)
+    side = rng.choice((-1, 1))
     if kind == "person":
         place = (columns / 2 + side * columns * rng.uniform(0.38, 0.55), foot[1] + 0.1 * scale)
         _add(camera, picture, draw_traits(rng), rng, place, 1.13 * scale, depth * 0.9, street)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import cos, pi, sin
+from math import pi, sqrt
 
-from numpy.random import Generator
-
+from pipeline.synthetic_people.arithmetic import cosine, power, sine
+from pipeline.synthetic_people.draws import Draws
 from pipeline.synthetic_people.shapes import Point
 from pipeline.synthetic_people.traits import Build
 
@@ -41,9 +41,9 @@ class View:
     def place(self, joint: Joint) -> tuple[Point, float]:
         """Returns where the joint lies in the picture (pixels) and how near the viewer it is (in heights)."""
         left, up, forward = joint
-        x = left * cos(self.heading) + forward * sin(self.heading)
-        near = forward * cos(self.heading) - left * sin(self.heading)
-        y = up * cos(self.tilt) - near * sin(self.tilt)
+        x = left * cosine(self.heading) + forward * sine(self.heading)
+        near = forward * cosine(self.heading) - left * sine(self.heading)
+        y = up * cosine(self.tilt) - near * sine(self.tilt)
         return (self.foot[0] + self.scale * x, self.foot[1] - self.scale * y), near
 
     def points(self, *joints: Joint) -> list[Point]:
@@ -70,24 +70,24 @@ class Skeleton:
     toes: tuple[Joint, Joint]
 
 
-def draw_pose(rng: Generator, heading: float, standing: float) -> Pose:
+def draw_pose(rng: Draws, heading: float, standing: float) -> Pose:
     """Returns a pose of someone seen from ``heading``; a share ``standing`` does not walk."""
     swing = rng.uniform(0.02, 0.1) if rng.random() < standing else rng.uniform(0.28, 0.46)
     return Pose(
         heading=heading,
-        phase=float(rng.uniform(0, 2 * pi)),
+        phase=rng.uniform(0, 2 * pi),
         swing=float(swing),
-        elbow=float(rng.uniform(0.15, 0.5)),
-        turn=float(rng.normal(0, 0.12)),
+        elbow=rng.uniform(0.15, 0.5),
+        turn=rng.normal(0, 0.12),
     )
 
 
 def _arm(side: int, build: Build, pose: Pose, lift: float, loaded: bool) -> tuple[Joint, Joint, Joint, Joint]:
     """Returns shoulder, elbow, wrist and fingers; a loaded arm hangs straight."""
-    swing = pose.swing * sin(pose.phase) * side * (0.35 if loaded else 0.95)
-    bend = 0.06 if loaded else pose.elbow * (0.7 + 0.5 * max(0.0, sin(pose.phase) * side) * pose.swing / 0.4)
+    swing = pose.swing * sine(pose.phase) * side * (0.35 if loaded else 0.95)
+    bend = 0.06 if loaded else pose.elbow * (0.7 + 0.5 * max(0.0, sine(pose.phase) * side) * pose.swing / 0.4)
     out = 0.15 + 0.09 * (build.girth - 0.9) + (0.05 if loaded else 0)
-    shoulder = (side * 0.086 * build.shoulders * build.girth**0.4, SHOULDER + lift, 0.0)
+    shoulder = (side * 0.086 * build.shoulders * power(build.girth, 0.4), SHOULDER + lift, 0.0)
     elbow = _step(shoulder, UPPER_ARM, swing, side * out)
     wrist = _step(elbow, FORE_ARM, swing + bend, side * out * 0.2)
     return shoulder, elbow, wrist, _step(wrist, HAND, swing + bend * 1.2, 0.0)
@@ -96,9 +96,9 @@ def _arm(side: int, build: Build, pose: Pose, lift: float, loaded: bool) -> tupl
 def _step(start: Joint, length: float, forward: float, out: float) -> Joint:
     """Returns the end of a bone that hangs from ``start``, swung forward and out by angles."""
     return (
-        start[0] + length * sin(out),
-        start[1] - length * cos(out) * cos(forward),
-        start[2] + length * cos(out) * sin(forward),
+        start[0] + length * sine(out),
+        start[1] - length * cosine(out) * cosine(forward),
+        start[2] + length * cosine(out) * sine(forward),
     )
 
 
@@ -107,18 +107,19 @@ def stand(build: Build, pose: Pose, loaded: tuple[bool, bool]) -> Skeleton:
     angles = []
     for side in (-1, 1):
         turn = pose.phase + (0.0 if side > 0 else pi)
-        thigh = pose.swing * build.stride * sin(turn)
-        knee = 0.05 + 1.9 * pose.swing * max(0.0, cos(turn + 0.25)) ** 2 + 0.12 * pose.swing
+        thigh = pose.swing * build.stride * sine(turn)
+        bent = max(0.0, cosine(turn + 0.25))
+        knee = 0.05 + 1.9 * pose.swing * bent * bent + 0.12 * pose.swing
         angles.append((thigh, thigh - knee))
-    pelvis = max(THIGH * cos(thigh) + SHIN * cos(shin) + ANKLE for thigh, shin in angles)
+    pelvis = max(THIGH * cosine(thigh) + SHIN * cosine(shin) + ANKLE for thigh, shin in angles)
     lift = pelvis - HIP
     hips, knees, ankles, toes = [], [], [], []
     for side, (thigh, shin) in zip((-1, 1), angles, strict=True):
-        hip = (side * (0.044 + 0.006 * build.curve) * build.girth**0.5, pelvis, 0.0)
+        hip = (side * (0.044 + 0.006 * build.curve) * sqrt(build.girth), pelvis, 0.0)
         knee_at = _step(hip, THIGH, thigh, -side * 0.012)
         ankle = _step(knee_at, SHIN, shin, -side * 0.02)
         pitch = min(0.0, shin + 0.25) * 0.9 + max(0.0, shin) * 0.5
-        toe = (ankle[0] + side * 0.018, ankle[1] - 0.018 + 0.085 * sin(pitch), ankle[2] + 0.088 * cos(pitch))
+        toe = (ankle[0] + side * 0.018, ankle[1] - 0.018 + 0.085 * sine(pitch), ankle[2] + 0.088 * cosine(pitch))
         hips.append(hip)
         knees.append(knee_at)
         ankles.append(ankle)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from numpy.random import Generator
-from PIL import Image
 
+from pipeline.synthetic_people.arithmetic import bell, cosine, enlarged, sine, standardised
+from pipeline.synthetic_people.draws import Draws
 from pipeline.synthetic_people.shapes import Array, mix, smooth
 
 WIDTH, HEIGHT = 900, 460
@@ -45,7 +45,7 @@ class Ground:
         return self.focal / depth
 
 
-def draw_ground(rng: Generator) -> Ground:
+def draw_ground(rng: Draws) -> Ground:
     """Returns the geometry of a camera some metres above the ground that sees people of about 100 to 230 pixels."""
     height, near = rng.uniform(2.3, 3.8), rng.uniform(6.0, 8.0)
     focal = 215 * near / 1.75
@@ -63,14 +63,11 @@ def draw_ground(rng: Generator) -> Ground:
 @lru_cache(maxsize=1)
 def noise_texture() -> Array:
     """Returns soft noise [256, 256] of unit deviation that repeats at its edges."""
-    rng = np.random.default_rng(5)
-    total = np.zeros((256, 256), np.float32)
+    rng = Draws(5)
+    total = np.zeros((256, 256))
     for cells, weight in ((8, 1.0), (16, 0.6), (32, 0.4), (64, 0.3)):
-        coarse = np.tile(rng.normal(0, 1, (cells, cells)).astype(np.float32), (3, 3))
-        total += (
-            weight * np.asarray(Image.fromarray(coarse).resize((768, 768), Image.Resampling.BICUBIC))[256:512, 256:512]
-        )
-    return total / total.std()
+        total += weight * enlarged(rng.normals(cells, cells), 256)
+    return standardised(total)
 
 
 def noise(x: Array, y: Array, period: float) -> Array:
@@ -93,21 +90,20 @@ def lines(values: Array, period: float, width: float, pixel: Array | float) -> A
     return cover * np.minimum(1, width / pixel * 1.0)
 
 
-def tinted(rng: Generator, colour: tuple[float, ...], spread: float) -> Array:
+def tinted(rng: Draws, colour: tuple[float, ...], spread: float) -> Array:
     """Returns a colour [4] changed a little."""
-    return np.clip(np.array(colour) * rng.normal(1, spread) + rng.normal(0, spread / 7, 4), 0.05, 0.9).astype(
-        np.float32
-    )
+    changed = np.array(colour) * rng.normal(1, spread) + spread / 7 * rng.normals(4)
+    return np.clip(changed, 0.05, 0.9).astype(np.float32)
 
 
-def paint_ground(rng: Generator, kind: str, ground: Ground) -> Array:
+def paint_ground(rng: Draws, kind: str, ground: Ground) -> Array:
     """Returns the ground [4, H, W] out to the wall and beyond."""
     rows = np.maximum(np.arange(HEIGHT, dtype=np.float32)[:, None] + 0.5 - ground.horizon, 4)
     z = (ground.focal * ground.height / rows).astype(np.float32)
     x = ((np.arange(WIDTH, dtype=np.float32)[None] - WIDTH / 2) * z / ground.focal).astype(np.float32)
     turn = rng.uniform(-0.5, 0.5)
-    across, deep = x * np.cos(turn) + z * np.sin(turn), z * np.cos(turn) - x * np.sin(turn)
-    pixel = z / ground.focal + np.abs(np.sin(turn)) * z * z / (ground.focal * ground.height)
+    across, deep = x * cosine(turn) + z * sine(turn), z * cosine(turn) - x * sine(turn)
+    pixel = z / ground.focal + np.abs(sine(turn)) * z * z / (ground.focal * ground.height)
     pixel_deep = z * z / (ground.focal * ground.height)
     base = tinted(rng, GROUND_TONES[kind], 0.05)[:, None, None]
     grain = 0.04 * noise(across, deep, 3.1) + 0.05 * noise(across, deep, 17.0)
@@ -133,7 +129,7 @@ def paint_ground(rng: Generator, kind: str, ground: Ground) -> Array:
     return (picture * (1 - rng.uniform(0.05, 0.28) * shade)).astype(np.float32)
 
 
-def paint_wall(rng: Generator, kind: str, ground: Ground) -> tuple[Array, int]:
+def paint_wall(rng: Draws, kind: str, ground: Ground) -> tuple[Array, int]:
     """Returns what closes the view [4, rows, W], and the row of its foot."""
     foot = int(np.clip(ground.row(ground.wall), 8, HEIGHT - 8))
     metre = ground.size(ground.wall)
@@ -160,7 +156,7 @@ def paint_wall(rng: Generator, kind: str, ground: Ground) -> tuple[Array, int]:
         case "hedge":
             leaves = noise(x, y, 1.3)
             picture = base * (1 + 0.2 * leaves + 0.2 * noise(x, y, 6.0)) * (0.65 + 0.35 * smooth(y, 0.0, 0.9))
-            trunk = lines(x + 0.05 * np.sin(y * 2), 3.7, 0.28, pixel) * smooth(y, 1.1, 0.9)
+            trunk = lines(x + 0.05 * sine(y * 2), 3.7, 0.28, pixel) * smooth(y, 1.1, 0.9)
             picture = mix(picture, (0.3, 0.25, 0.21, 0.4), 0.8 * trunk)
         case "panels":
             joint = np.maximum(lines(x, 1.5, 0.03, pixel), lines(y, 1.1, 0.03, pixel))
@@ -187,14 +183,14 @@ def _opening(x: Array, y: Array, period: float, width: float, low: float, high: 
     return sides * np.clip((y - low) / pixel + 0.5, 0, 1) * np.clip((high - y) / pixel + 0.5, 0, 1)
 
 
-def paint_things(rng: Generator, picture: Array, ground: Ground, count: int) -> None:
+def paint_things(rng: Draws, picture: Array, ground: Ground, count: int) -> None:
     """Draws what stands about between people and wall: planters, posts, bins, parcels of shade."""
     for _ in range(count):
         depth = rng.uniform(ground.far * 1.02, ground.wall)
         metre, foot, column = ground.size(depth), ground.row(depth), rng.uniform(0, WIDTH)
         half, tall = rng.uniform(0.12, 0.6) * metre, rng.uniform(0.5, 1.3) * metre
         kind = rng.choice(("bush", "box", "post"))
-        half = {"bush": half, "box": 0.7 * half, "post": 0.06 * metre}[str(kind)]
+        half = {"bush": half, "box": 0.7 * half, "post": 0.06 * metre}[kind]
         left, right = int(max(column - half - 12, 0)), int(min(column + half + 12, WIDTH))
         top, bottom = int(max(foot - tall - 6, 0)), int(min(foot + 8, HEIGHT))
         if right - left < 4 or bottom - top < 4:
@@ -202,7 +198,7 @@ def paint_things(rng: Generator, picture: Array, ground: Ground, count: int) -> 
         area = picture[:, top:bottom, left:right]
         x = (np.arange(left, right, dtype=np.float32)[None] - column) / half
         y = (foot - np.arange(top, bottom, dtype=np.float32)[:, None]) / tall
-        area *= 1 - 0.4 * np.exp(-(x**2) * 0.8 - (y * tall / (0.07 * metre)) ** 2)
+        area *= 1 - 0.4 * bell(0.8 * x**2 + (y * tall / (0.07 * metre)) ** 2)
         if kind == "bush":
             rough = 0.12 * noise(x * half / metre, y * tall / metre, 1.1)
             cover = smooth(np.sqrt(x**2 + (2.0 * y - 1) ** 2) + rough, 1.0, 0.88)
@@ -217,12 +213,12 @@ def paint_things(rng: Generator, picture: Array, ground: Ground, count: int) -> 
         area += cover * (colour[:, None, None] * light - area)
 
 
-def paint_scene(rng: Generator, ground: Ground, ground_kind: str, wall_kind: str) -> Array:
+def paint_scene(rng: Draws, ground: Ground, ground_kind: str, wall_kind: str) -> Array:
     """Returns the empty scene [4, HEIGHT, WIDTH]: red, green, blue as displayed, and infrared."""
     picture = paint_ground(rng, ground_kind, ground)
     wall, foot = paint_wall(rng, wall_kind, ground)
     picture[:, :foot] = wall
     seam = np.arange(HEIGHT - foot, dtype=np.float32)[:, None] / (0.5 * ground.size(ground.wall))
-    picture[:, foot:] *= 1 - 0.3 * np.exp(-(seam**2))
-    paint_things(rng, picture, ground, int(rng.integers(5, 12)))
+    picture[:, foot:] *= 1 - 0.3 * bell(seam**2)
+    paint_things(rng, picture, ground, rng.integer(5, 12))
     return np.clip(picture, 0.02, 1)

@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
+from math import sqrt
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+
+from pipeline.synthetic_people.arithmetic import TURN, enlarged, interpolate, sine, standardised
+from pipeline.synthetic_people.draws import Draws
 
 Array = NDArray[Any]
 """Pictures and surface coordinates: float32 throughout, for speed."""
@@ -102,7 +105,7 @@ def tube(
             radius += cloth * (ease[1] + ((ease[2] - ease[1]) / ease[0]) * along)
         gap = np.sqrt(ex * ex + ey * ey) - radius
         ex, ey = ex / radius, ey / radius
-        across = ex * (dy / square**0.5) - ey * (dx / square**0.5)
+        across = ex * (dy / sqrt(square)) - ey * (dx / sqrt(square))
         found = [gap, along, across, ex, ey]
         if best is None:
             best = found
@@ -110,9 +113,9 @@ def tube(
             closer = gap < best[0]
             best = [np.where(closer, new, old) for new, old in zip(found, best, strict=True)]
     assert best is not None
-    length = sum(float(np.hypot(b[0] - a[0], b[1] - a[1])) for a, b in pieces) / len(pieces)
+    size = sum(length(b[0] - a[0], b[1] - a[1]) for a, b in pieces) / len(pieces)
     gap, along, across, right, down = best
-    return _patch(box, gap, along, across, right, down, max(length, 1.0))
+    return _patch(box, gap, along, across, right, down, max(size, 1.0))
 
 
 def lathe(
@@ -124,20 +127,20 @@ def lathe(
         return None
     x, y = _grid(*box)
     dx, dy = bottom[0] - top[0], bottom[1] - top[1]
-    length = max(float(np.hypot(dx, dy)), 1.0)
+    size = max(length(dx, dy), 1.0)
     px, py = x - top[0], y - top[1]
-    raw = (px * dx + py * dy) / length**2
+    raw = (px * dx + py * dy) / (size * size)
     t = unit(raw)
-    radius = np.interp(t, knots, widths).astype(np.float32)
-    lateral = (px * dy - py * dx) / length
-    gap = np.maximum(np.abs(lateral) - radius, (np.abs(raw - 0.5) - 0.5) * length)
+    radius = interpolate(t, knots, widths).astype(np.float32)
+    lateral = (px * dy - py * dx) / size
+    gap = np.maximum(np.abs(lateral) - radius, (np.abs(raw - 0.5) - 0.5) * size)
     across = lateral / radius
     zero = np.zeros_like(across)
-    return _patch(box, gap, t, across, across * (dy / length), zero - across * (dx / length), length)
+    return _patch(box, gap, t, across, across * (dy / size), zero - across * (dx / size), size)
 
 
-def ball(layer: Array, centre: Point, half: Point, *, taper: float = 0.0, square: float = 2.0) -> Patch | None:
-    """Returns an egg (``taper`` narrows it downwards) or, with a higher ``square``, a rounded box.
+def ball(layer: Array, centre: Point, half: Point, *, taper: float = 0.0, boxy: bool = False) -> Patch | None:
+    """Returns an egg (``taper`` narrows it downwards) or, ``boxy``, a rounded box.
 
     ``along`` runs from -1 (top) to 1 (bottom); ``half`` is half width and half height in pixels.
     """
@@ -149,7 +152,7 @@ def ball(layer: Array, centre: Point, half: Point, *, taper: float = 0.0, square
     width = half[0] * (1 - taper * np.clip(v, 0, 1.2) ** 2)
     u = (x - centre[0]) / width
     v = np.broadcast_to(v, u.shape)
-    radius = np.sqrt(u * u + v * v) if square == 2.0 else (np.abs(u) ** square + np.abs(v) ** square) ** (1 / square)
+    radius = np.sqrt(np.sqrt(u**2 * u**2 + v**2 * v**2)) if boxy else np.sqrt(u * u + v * v)
     return _patch(box, (radius - 1) * min(half), v, u, u, v, half[1])
 
 
@@ -203,16 +206,14 @@ def paint(
 @lru_cache(maxsize=1)
 def fold_texture() -> Array:
     """Returns relief [256, 256] in about [-1, 1] that repeats at its edges: long creases across smaller ones."""
-    rng = np.random.default_rng(11)
-    relief = np.zeros((256, 256), np.float32)
+    rng = Draws(11)
+    relief = np.zeros((256, 256))
     for rows, columns, weight in ((10, 4, 1.0), (22, 7, 0.7), (48, 20, 0.35)):
-        coarse = np.tile(rng.normal(0, 1, (rows, columns)).astype(np.float32), (3, 3))
-        fine = np.asarray(Image.fromarray(coarse).resize((768, 768), Image.Resampling.BICUBIC))[256:512, 256:512]
-        relief += weight * fine
+        relief += weight * enlarged(rng.normals(rows, columns), 256)
     down, right = np.indices((256, 256))
-    relief = relief[down, (right + np.rint(40 * np.sin(2 * np.pi * down / 256)).astype(int)) % 256]
+    relief = relief[down, (right + np.rint(40 * sine(TURN * down / 256)).astype(int)) % 256]
     relief = np.roll(relief, 3, axis=0) - np.roll(relief, -3, axis=0)
-    return np.ascontiguousarray(relief / (2.2 * relief.std()))
+    return standardised(relief) / np.float32(2.2)
 
 
 def folds_of(patch: Patch, amount: float, seed: int) -> Array:
@@ -221,6 +222,11 @@ def folds_of(patch: Patch, amount: float, seed: int) -> Array:
     row = (patch.along * (patch.scale * 1.1) + seed % 251).astype(np.int32) & 255
     column = (patch.across * 44.0 + (seed // 251) % 251 + 64).astype(np.int32) & 255
     return amount * texture[row, column]
+
+
+def length(right: float, down: float) -> float:
+    """Returns the length of a step in the picture."""
+    return sqrt(right * right + down * down)
 
 
 def unit(values: Array) -> Array:

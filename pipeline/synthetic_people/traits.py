@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from math import sqrt
 
-import numpy as np
-from numpy.random import Generator
+from pipeline.synthetic_people.draws import Draws
 
 Colour = tuple[float, float, float, float]
 """Red, green, blue as displayed and reflectance in near infrared, each in [0, 1]."""
@@ -114,26 +114,20 @@ class Traits:
     bag: Bag
 
 
-def pick(rng: Generator, weights: dict[str, int]) -> str:
-    """Returns one key of ``weights``, drawn in proportion to its weight."""
-    share = np.cumsum(list(weights.values()))
-    return list(weights)[int(np.searchsorted(share, rng.random() * share[-1], side="right"))]
-
-
-def draw_colour(rng: Generator, palette: dict[tuple[int, int, int], int]) -> Colour:
+def draw_colour(rng: Draws, palette: dict[tuple[int, int, int], int]) -> Colour:
     """Returns a colour near one of the palette; its infrared reflectance depends on the material alone."""
-    share = np.cumsum(list(palette.values()))
-    base = list(palette)[int(np.searchsorted(share, rng.random() * share[-1], side="right"))]
-    tint = np.clip(np.array(base) / 255 * rng.normal(1, 0.05) + rng.normal(0, 0.012, 3), 0.04, 0.94)
-    return float(tint[0]), float(tint[1]), float(tint[2]), float(rng.uniform(0.2, 0.95))
+    base, brightness = rng.weighted(palette), rng.normal(1, 0.05)
+    red, green, blue = (min(max(part / 255 * brightness + rng.normal(0, 0.012), 0.04), 0.94) for part in base)
+    return red, green, blue, rng.uniform(0.2, 0.95)
 
 
 def distance(one: Colour, other: Colour) -> float:
     """Returns how far apart two displayed colours are (Euclidean, infrared left out)."""
-    return float(np.linalg.norm(np.subtract(one[:3], other[:3])))
+    red, green, blue = (a - b for a, b in zip(one[:3], other[:3], strict=True))
+    return sqrt(red * red + green * green + blue * blue)
 
 
-def draw_apart(rng: Generator, palette: dict[tuple[int, int, int], int], *others: Colour) -> Colour:
+def draw_apart(rng: Draws, palette: dict[tuple[int, int, int], int], *others: Colour) -> Colour:
     """Returns a colour of the palette that is told apart from each of the others at a glance."""
     while True:
         colour = draw_colour(rng, palette)
@@ -141,7 +135,7 @@ def draw_apart(rng: Generator, palette: dict[tuple[int, int, int], int], *others
             return colour
 
 
-def draw_hair(rng: Generator, skin: Colour, *others: Colour) -> Colour:
+def draw_hair(rng: Draws, skin: Colour, *others: Colour) -> Colour:
     """Returns a colour of hair that shows on the skin and is told apart from each of the others."""
     while True:
         colour = draw_apart(rng, HAIR_PALETTE, *others)
@@ -149,28 +143,29 @@ def draw_hair(rng: Generator, skin: Colour, *others: Colour) -> Colour:
             return colour
 
 
-def draw_upper(rng: Generator) -> Upper:
+def draw_upper(rng: Draws) -> Upper:
     """Returns a garment for the upper body."""
-    kind = pick(rng, UPPER_KINDS)
+    kind = rng.weighted(UPPER_KINDS)
     colour = draw_colour(rng, UPPER_PALETTE)
     long = kind in ("sweater", "hoodie", "jacket", "coat") or (kind == "shirt" and rng.random() < 0.7)
     hem = {"coat": rng.uniform(0.27, 0.36), "dress": rng.uniform(0.27, 0.36)}.get(kind, rng.uniform(0.445, 0.485))
-    pattern = "plain" if kind in ("coat", "jacket") else pick(rng, PATTERNS)
+    pattern = "plain" if kind in ("coat", "jacket") else rng.weighted(PATTERNS)
     sleeve = rng.uniform(1.86, 1.97) if long else rng.uniform(0.5, 0.8)
     return Upper(kind, pattern, colour, draw_apart(rng, UPPER_PALETTE, colour), float(sleeve), float(hem))
 
 
-def draw_lower(rng: Generator, kind: str) -> Lower:
+def draw_lower(rng: Draws, kind: str) -> Lower:
     """Returns a garment of ``kind`` for the lower body."""
     low, high = {"shorts": (0.66, 0.98), "skirt": (0.7, 1.0), "long skirt": (1.45, 1.75)}.get(kind, (1.88, 1.97))
-    return Lower(kind, draw_colour(rng, LOWER_PALETTE), float(rng.uniform(low, high)))
+    return Lower(kind, draw_colour(rng, LOWER_PALETTE), rng.uniform(low, high))
 
 
-def draw_traits(rng: Generator) -> Traits:
+def draw_traits(rng: Draws) -> Traits:
     """Returns a new person."""
-    curve = float(rng.beta(1.3, 1.3))
-    tone = np.array(SKINS[rng.integers(len(SKINS))]) / 255 * rng.normal(1, 0.03)
-    skin = (float(tone[0]), float(tone[1]), float(tone[2]), float(rng.uniform(0.6, 0.8)))
+    curve = 0.85 * rng.random() + 0.15 * rng.random()
+    tone, brightness = rng.choice(SKINS), rng.normal(1, 0.03)
+    red, green, blue = (part / 255 * brightness for part in tone)
+    skin = (red, green, blue, rng.uniform(0.6, 0.8))
     styles = {k: w * (2 if k in ("long", "bob", "ponytail", "bun", "scarf") else 1) for k, w in HAIR_STYLES.items()}
     if curve < 0.5:
         styles = {k: w for k, w in HAIR_STYLES.items() if k not in ("ponytail", "bun", "scarf", "bob")}
@@ -178,68 +173,68 @@ def draw_traits(rng: Generator) -> Traits:
     while upper.kind == "dress" and curve < 0.5:
         upper = draw_upper(rng)
     kinds = {k: w for k, w in LOWER_KINDS.items() if curve >= 0.5 or "skirt" not in k}
-    kind = str(rng.choice(("slim", "trousers"))) if upper.hem < LONG_HEM else pick(rng, kinds)
+    kind = rng.choice(("slim", "trousers")) if upper.hem < LONG_HEM else rng.weighted(kinds)
     return Traits(
         build=Build(
-            girth=float(np.clip(rng.normal(1.0, 0.11), 0.82, 1.32)),
+            girth=min(max(rng.normal(1.0, 0.11), 0.82), 1.32),
             shoulders=float(1.06 - 0.12 * curve + rng.normal(0, 0.025)),
             curve=curve,
-            head=float(rng.normal(1.0, 0.03)),
-            stride=float(rng.uniform(0.75, 1.15)),
+            head=rng.normal(1.0, 0.03),
+            stride=rng.uniform(0.75, 1.15),
         ),
         skin=skin,
-        hair_style=pick(rng, styles),
+        hair_style=rng.weighted(styles),
         hair=draw_hair(rng, skin),
         hat=draw_colour(rng, BAG_PALETTE),
         upper=upper,
         lower=draw_lower(rng, kind),
         shoes=draw_colour(rng, SHOE_PALETTE),
-        bag=Bag(pick(rng, BAGS), draw_colour(rng, BAG_PALETTE), int(rng.choice((-1, 1)))),
+        bag=Bag(rng.weighted(BAGS), draw_colour(rng, BAG_PALETTE), rng.choice((-1, 1))),
     )
 
 
-def change_upper_colour(rng: Generator, traits: Traits) -> Traits:
+def change_upper_colour(rng: Draws, traits: Traits) -> Traits:
     """Returns the person in an upper garment of another colour."""
     upper = traits.upper
     return replace(traits, upper=replace(upper, colour=draw_apart(rng, UPPER_PALETTE, upper.colour, upper.second)))
 
 
-def change_lower(rng: Generator, traits: Traits) -> Traits:
+def change_lower(rng: Draws, traits: Traits) -> Traits:
     """Returns the person in a lower garment of another colour, or an upper one that hides it."""
     if traits.upper.hem < LONG_HEM and traits.lower.length < 1.2:
         return change_upper_colour(rng, traits)
     return replace(traits, lower=replace(traits.lower, colour=draw_apart(rng, LOWER_PALETTE, traits.lower.colour)))
 
 
-def change_length(rng: Generator, traits: Traits) -> Traits:
+def change_length(rng: Draws, traits: Traits) -> Traits:
     """Returns the person with bare legs where they were covered, or covered where they were bare."""
     short = traits.lower.length > 1.2
     kind = ("skirt" if traits.build.curve > 0.6 else "shorts") if short else "trousers"
     return replace(traits, lower=replace(draw_lower(rng, kind), colour=traits.lower.colour))
 
 
-def change_hair(rng: Generator, traits: Traits) -> Traits:
+def change_hair(rng: Draws, traits: Traits) -> Traits:
     """Returns the person with hair of another length and colour, or under a hat where it was not."""
     bare = traits.hair_style in ("crop", "short", "bald")
-    style = str(rng.choice(("long", "cap", "scarf") if bare else ("short", "crop")))
+    style = rng.choice(("long", "cap", "scarf") if bare else ("short", "crop"))
     return replace(traits, hair_style=style, hair=draw_hair(rng, traits.skin, traits.hair))
 
 
-def change_pattern(rng: Generator, traits: Traits) -> Traits:
+def change_pattern(rng: Draws, traits: Traits) -> Traits:
     """Returns the person in a plain upper garment where it was patterned all round, else in a patterned one."""
     plain = traits.upper.pattern in ("plain", "print")
-    pattern = str(rng.choice(("stripes", "block"))) if plain else "plain"
+    pattern = rng.choice(("stripes", "block")) if plain else "plain"
     second = draw_apart(rng, UPPER_PALETTE, traits.upper.colour)
     return replace(traits, upper=replace(traits.upper, pattern=pattern, second=second))
 
 
-def change_sleeve(rng: Generator, traits: Traits) -> Traits:
+def change_sleeve(rng: Draws, traits: Traits) -> Traits:
     """Returns the person with bare arms where they were covered, or covered where they were bare."""
     sleeve = rng.uniform(0.5, 0.7) if traits.upper.sleeve > 1 else rng.uniform(1.86, 1.97)
     return replace(traits, upper=replace(traits.upper, sleeve=float(sleeve)))
 
 
-def change_bag(rng: Generator, traits: Traits) -> Traits:
+def change_bag(rng: Draws, traits: Traits) -> Traits:
     """Returns the person without a backpack that stood out from what they wear, or with one."""
     if traits.bag.kind == "backpack" and distance(traits.bag.colour, traits.upper.colour) > VISIBLE_STEP:
         return replace(traits, bag=replace(traits.bag, kind="none"))
@@ -247,13 +242,13 @@ def change_bag(rng: Generator, traits: Traits) -> Traits:
     return replace(traits, bag=Bag("backpack", colour, traits.bag.side))
 
 
-CHANGES: tuple[Callable[[Generator, Traits], Traits], ...] = (
+CHANGES: tuple[Callable[[Draws, Traits], Traits], ...] = (
     change_upper_colour, change_lower, change_length, change_hair, change_pattern, change_sleeve, change_bag,
 )  # fmt: skip
 
 
-def draw_sibling(rng: Generator, traits: Traits) -> Traits:
+def draw_sibling(rng: Draws, traits: Traits) -> Traits:
     """Returns a person who differs from ``traits`` in one or two traits, each seen from most sides."""
-    for change in rng.permutation(np.arange(len(CHANGES)))[: rng.integers(1, 3)]:
-        traits = CHANGES[change](rng, traits)
+    for change in rng.shuffled(CHANGES)[: rng.integer(1, 3)]:
+        traits = change(rng, traits)
     return traits

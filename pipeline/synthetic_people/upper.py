@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from math import sin
-
 import numpy as np
 
+from pipeline.synthetic_people.arithmetic import arcsine, bell, power, sine
 from pipeline.synthetic_people.body import Body, half_widths
 from pipeline.synthetic_people.shapes import Array, Patch, flat, folds_of, lathe, mix, paint, smooth, tube, unit
 
@@ -39,7 +38,7 @@ def cloth(body: Body, patch: Patch, height: Array, *, sleeve: bool) -> Array:
             edge = 0.66 if not sleeve else 0.7
             return mix(base, upper.second, smooth(height, edge - soft, edge + soft))
         case "check":
-            lines = wave(height, 0.05, 0.34, soft) + wave(np.arcsin(patch.across) * 0.1 + 0.01, 0.05, 0.34, soft)
+            lines = wave(height, 0.05, 0.34, soft) + wave(arcsine(patch.across) * 0.1 + 0.01, 0.05, 0.34, soft)
             return mix(base, upper.second, 0.42 * lines)
         case "raglan" if sleeve:
             return flat(upper.second)
@@ -67,10 +66,10 @@ def draw_torso(layer: Array, body: Body) -> None:
     if patch is None:
         return
     height = 0.85 - patch.along * (0.85 - low)
-    sag = 0.35 * sin(view.tilt) * widths[-1] / view.scale * (patch.front - 0.5)
-    ripple = 0.0035 * np.sin(patch.across * 7 + body.seed % 7)
+    sag = 0.35 * sine(view.tilt) * widths[-1] / view.scale * (patch.front - 0.5)
+    ripple = 0.0035 * sine(patch.across * 7 + body.seed % 7)
     patch.cover = patch.cover * unit((height - low - 0.014 + sag + ripple) * view.scale + 0.5)
-    albedo = cloth(body, patch, height + 0.03 * sin(view.tilt) * patch.front, sleeve=False)
+    albedo = cloth(body, patch, height + 0.03 * sine(view.tilt) * patch.front, sleeve=False)
     albedo = _front(body, patch, height, albedo)
     folds = folds_of(patch, FOLDS[upper.kind], body.seed)
     folds = folds * (0.6 + 0.8 * smooth(np.abs(height - 0.6), 0.12, 0.0)) - 0.16 * smooth(height, low + 0.045, low)
@@ -120,7 +119,7 @@ def draw_arm(layer: Array, body: Body, side: int) -> None:
     )
     if hand is not None:
         paint(layer, hand, flat(traits.skin), body.light, contact=0.15)
-    thick = body.pixels(girth**0.7)
+    thick = body.pixels(power(girth, 0.7))
     radii = [r * thick for r in (0.0265, 0.027, 0.022, 0.022, 0.0215, 0.0145)]
     loose = body.pixels(LOOSE[upper.kind] * 0.55) * girth
     ease = (upper.sleeve, loose * 0.8, loose * (1.5 if upper.sleeve < 1 else 0.9))
@@ -130,7 +129,7 @@ def draw_arm(layer: Array, body: Body, side: int) -> None:
     covered = unit((upper.sleeve + 0.03 * (1 - patch.across**2) - patch.along) * patch.scale + 0.5)
     garment = cloth(body, patch, 0.80 - 0.155 * patch.along, sleeve=True)
     albedo = mix(flat(traits.skin), garment, covered)
-    under = np.exp(-(((patch.along - upper.sleeve) * patch.scale / 4) ** 2)) * (1 - covered) * 0.35
+    under = bell(((patch.along - upper.sleeve) * patch.scale / 4) ** 2) * (1 - covered) * 0.35
     creases = folds_of(patch, FOLDS[upper.kind], body.seed + 91 * side + 13)
     creases = creases * (0.5 + smooth(np.abs(patch.along - 1), 0.5, 0.0))
     far = 0.12 if view.near(bones.shoulders[side]) < -0.02 else 0.0

@@ -15,13 +15,12 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-from numpy.random import Generator
 from PIL import Image
 
 from pipeline.config import Record
 from pipeline.progress import ProgressLine
 from pipeline.synthetic_people.camera import Camera, Sensor, hang_camera, kinds_of
+from pipeline.synthetic_people.draws import Draws
 from pipeline.synthetic_people.photo import Street, take
 from pipeline.synthetic_people.traits import Traits, draw_sibling, draw_traits
 
@@ -88,9 +87,9 @@ class Shot:
         return f"cam{self.camera}/{self.person:04d}/{self.take + 1:04d}.jpg"
 
 
-def stream(seed: int, *what: int) -> Generator:
+def stream(seed: int, *what: int) -> Draws:
     """Returns the generator of one thing of the world."""
-    return np.random.default_rng([seed, *(part + 1 for part in what)])
+    return Draws(seed, *(part + 1 for part in what))
 
 
 @lru_cache(maxsize=2)
@@ -113,11 +112,10 @@ def camera(params: PeopleParams, number: int) -> Camera:
     return hang_camera(stream(params.seed, 2, number), params.sensor, ground, wall)
 
 
-def _spread(rng: Generator, total: int, bins: int) -> np.ndarray:
+def _spread(rng: Draws, total: int, bins: int) -> list[int]:
     """Returns ``total`` split into ``bins`` counts that differ by at most one."""
-    counts = np.full(bins, total // bins)
-    counts[rng.permutation(bins)[: total % bins]] += 1
-    return counts
+    more = set(rng.shuffled(range(bins))[: total % bins])
+    return [total // bins + (place in more) for place in range(bins)]
 
 
 def _appearances(params: PeopleParams, population: Population, first: int) -> Iterator[tuple[int, int, int]]:
@@ -126,8 +124,8 @@ def _appearances(params: PeopleParams, population: Population, first: int) -> It
     cameras = _spread(rng, population.appearances, population.identities)
     images = iter(_spread(rng, population.images, population.appearances))
     for offset, seen in enumerate(cameras):
-        for number in sorted(rng.permutation(params.cameras)[:seen].tolist()):
-            yield first + offset, number + 1, int(next(images))
+        for number in sorted(rng.shuffled(range(params.cameras))[:seen]):
+            yield first + offset, number + 1, next(images)
 
 
 def shots(params: PeopleParams) -> list[Shot]:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.evaluation.stamp import Result, check_equal_protocols
-from pipeline.tables.comparison import Measured, Sources, find_quoted, interval, measure, number, title_of
+from pipeline.tables.comparison import Measured, find_quoted, interval, measure, number, title_of
 from pipeline.tables.differences import paired_differences
-from pipeline.tables.overview import MARKED
+from pipeline.tables.overview import MARKED, training_marks
 from pipeline.tables.papers import Grid, GridPlace, Ours, results_of
 from pipeline.tables.published import Published, Quoted, published_beside
-from pipeline.tables.render import Cell, Table, drop_empty_columns
+from pipeline.tables.render import Cell, Sources, Table, drop_empty_columns
 
 
 @dataclass(frozen=True)
@@ -28,11 +28,12 @@ class GridRow:
 
 @dataclass(frozen=True)
 class Filled:
-    """A grid with the numbers of one place."""
+    """A grid with the numbers of one place, and the experiments that are to be marked."""
 
     grid: Grid
     place: GridPlace
     rows: list[GridRow]
+    marks: Mapping[str, str]
 
     @property
     def title(self) -> str:
@@ -70,14 +71,14 @@ def fill(grid: Grid, place: GridPlace, results: Iterable[Result], published: lis
                 _gain(found, experiment, place.experiments.get(grid.base)),
             )
         )
-    return Filled(grid, place, rows)
+    return Filled(grid, place, rows, training_marks(found))
 
 
 def grid_table(found: Filled) -> Table:
     """Returns the grid as a table; rows that nobody has measured stay empty."""
     grid, place, sources = found.grid, found.place, Sources()
     header = ("", *grid.switches, "experiment", "rank-1", "mAP", "95 % interval", "seeds", f"mAP over {grid.base}")
-    rows = [_row(row, sources) for row in found.rows]
+    rows = [_row(row, sources, found.marks) for row in found.rows]
     notes = [MARKED] if any(row.ours and row.ours.estimates for row in found.rows) else []
     notes.append("Rows without an experiment were not run.")
     if any(row.gain for row in found.rows):
@@ -97,20 +98,21 @@ def grid_table(found: Filled) -> Table:
     return drop_empty_columns(table)
 
 
-def _row(row: GridRow, sources: Sources) -> list[Cell]:
+def _row(row: GridRow, sources: Sources, marks: Mapping[str, str]) -> list[Cell]:
     ours = row.ours or Measured("")
     mAP = ours.estimates.get("mAP")
     measured = [number(ours.estimates.get("rank1")), number(mAP), Cell(interval(mAP))]
     seeds = Cell(ours.seeds if row.ours else "")
     quoted = [_quoted(row.quoted, metric, sources) for metric in ("rank1", "mAP")]
     switches = [Cell(entry) for entry in row.switches]
-    return [Cell(row.name), *switches, Cell(ours.experiment), *measured, seeds, Cell(row.gain), *quoted]
+    name = Cell(row.name, footnotes=sources.numbers(marks.get(ours.experiment)))
+    return [name, *switches, Cell(ours.experiment), *measured, seeds, Cell(row.gain), *quoted]
 
 
 def _quoted(row: Quoted | None, metric: str, sources: Sources) -> Cell:
     if row is None or metric not in row.metrics:
         return Cell()
-    return Cell(f"{row.metrics[metric]}", footnotes=(sources.number(f"{row.method}: {row.sources[metric]}"),))
+    return Cell(f"{row.metrics[metric]}", footnotes=sources.numbers(f"{row.method}: {row.sources[metric]}"))
 
 
 def _gain(results: list[Result], experiment: str | None, base: str | None) -> str:

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from pipeline.evaluation.metrics import HEADINGS, MAIN, NAMES
 from pipeline.evaluation.stamp import Recipe, Result, check_equal_protocols
 from pipeline.tables.estimates import Estimate, Verdict, estimate, judge
-from pipeline.tables.overview import GENERATED, MARKED
+from pipeline.tables.overview import GENERATED, MARKED, training_marks
 from pipeline.tables.papers import Comparison, Ours, Place, results_of
 from pipeline.tables.published import Published, Quoted, published_beside
-from pipeline.tables.render import Cell, Table, drop_empty_columns
+from pipeline.tables.render import Cell, Sources, Table, drop_empty_columns
 
 HEADER = ("method", "training", "venue or experiment", *(HEADINGS[name] for name in NAMES), "seeds")
 RECIPE = ("start", "images", "feature", "distance", "epoch")
@@ -58,11 +58,12 @@ def measure(experiment: str, results: Sequence[Result], quoted: Quoted | None = 
 
 @dataclass(frozen=True)
 class Compared:
-    """A comparison with its numbers: published rows, and ours by name."""
+    """A comparison with its numbers: published rows, ours by name, and the experiments that are to be marked."""
 
     place: Place
     quoted: list[Quoted]
     ours: dict[str, Measured]
+    marks: Mapping[str, str]
 
 
 def compare(table: Comparison, results: Iterable[Result], published: list[Published]) -> Compared:
@@ -79,7 +80,7 @@ def compare(table: Comparison, results: Iterable[Result], published: list[Publis
         row.row: measure(row.experiment, found[row.row], find_quoted(row, quoted, table), splits=row.splits)
         for row in table.ours
     }
-    return Compared(table, quoted, ours)
+    return Compared(table, quoted, ours, training_marks(every))
 
 
 def find_quoted(row: Ours, quoted: list[Quoted], place: Place) -> Quoted | None:
@@ -98,7 +99,9 @@ def comparison_table(found: Compared) -> Table:
     groups: dict[str, list[list[Cell]]] = {}
     for row in found.quoted:
         groups.setdefault(row.supervision, []).append(_quoted_row(row, sources))
-    ours = [_measured_row(name, row) for name, row in found.ours.items()]
+    ours = [
+        _measured_row(name, row, sources.numbers(found.marks.get(row.experiment))) for name, row in found.ours.items()
+    ]
     every = [cells for rows in [*groups.values(), ours] for cells in rows]
     if len({cells[1].text for cells in every} - {""}) == 1:
         for cells in every:
@@ -144,36 +147,23 @@ def title_of(place: Place) -> str:
     return f"{place.title} ({GENERATED})" if place.is_generated else place.title
 
 
-class Sources:
-    """The footnotes of one table, numbered in the order in which they are first asked for."""
-
-    def __init__(self) -> None:
-        self.texts: tuple[str, ...] = ()
-
-    def number(self, text: str) -> int:
-        """Returns the number of the footnote with this text."""
-        if text not in self.texts:
-            self.texts = (*self.texts, text)
-        return self.texts.index(text) + 1
-
-
 def _quoted_row(row: Quoted, sources: Sources) -> list[Cell]:
     """Returns a published row; the source of most of its numbers stands at its name, another one at its number."""
     main = Counter(row.sources.values()).most_common(1)[0][0]
-    references = [main, *row.notes]
     numbers = []
-    name = Cell(row.method, footnotes=tuple(sources.number(text) for text in references))
+    name = Cell(row.method, footnotes=sources.numbers(main, *row.notes))
     for metric in NAMES:
-        own = () if row.sources.get(metric, main) == main else (sources.number(row.sources[metric]),)
+        own = () if row.sources.get(metric, main) == main else sources.numbers(row.sources[metric])
         text = f"{row.metrics[metric]}" if metric in row.metrics else ""
         numbers.append(Cell(text, footnotes=own, is_ranked=bool(text)))
     return [name, Cell(row.supervision), Cell(row.venue), *numbers, Cell(), *(Cell() for _ in RECIPE)]
 
 
-def _measured_row(name: str, row: Measured) -> list[Cell]:
+def _measured_row(name: str, row: Measured, footnotes: tuple[int, ...]) -> list[Cell]:
     numbers = [number(row.estimates.get(metric)) for metric in NAMES]
     training = "" if row.recipe is None else row.recipe.supervision
-    return [Cell(name), Cell(training), Cell(row.experiment), *numbers, Cell(row.seeds), *recipe_cells(row.recipe)]
+    first = [Cell(name, footnotes=footnotes), Cell(training), Cell(row.experiment)]
+    return [*first, *numbers, Cell(row.seeds), *recipe_cells(row.recipe)]
 
 
 def number(found: Estimate | None) -> Cell:

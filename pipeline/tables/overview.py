@@ -10,7 +10,7 @@ from statistics import fmean, stdev
 from pipeline.evaluation.metrics import HEADINGS, MAIN, NAMES
 from pipeline.evaluation.stamp import Protocol, Recipe, Result
 from pipeline.tables.published import Published, Quoted, published_beside
-from pipeline.tables.render import Cell, Table
+from pipeline.tables.render import Cell, Sources, Table
 from pipeline.tables.results import REFERENCES
 
 HEADER = ("experiment", *(HEADINGS[name] for name in NAMES), "seeds", "recipe")
@@ -46,6 +46,20 @@ def in_words(recipe: Recipe) -> str:
     return ", ".join(part for part in parts if part)
 
 
+def training_marks(results: Iterable[Result]) -> dict[str, str]:
+    """Returns what each experiment was trained in, as a footnote, where that is known of them and not the same.
+
+    Another number format, or another kind of device, moves a number by itself.
+    """
+    found: dict[str, set[str]] = {}
+    for result in results:
+        if (recipe := result.recipe).precision and recipe.supervision != "none":
+            found.setdefault(result.experiment, set()).add(f"{recipe.precision} on {recipe.device}")
+    if len(set().union(*found.values())) < 2:
+        return {}
+    return {name: f"Trained in {' and '.join(sorted(kinds))}, others not." for name, kinds in found.items()}
+
+
 def _differing(protocols: list[Protocol]) -> list[str]:
     """Returns the names of the fields in which the protocols are not all the same."""
     first, *others = map(asdict, protocols)
@@ -58,8 +72,9 @@ def _table(results: list[Result], published: list[Published], apart: list[str]) 
     for result in results:
         by_experiment.setdefault(result.experiment, []).append(result)
     ours: list[list[list[Cell]]] = [[], []]
-    for rows in by_experiment.values():
-        ours[rows[0].experiment not in REFERENCES].append(_line(rows))
+    sources, marks = Sources(), training_marks(results)
+    for experiment, rows in by_experiment.items():
+        ours[experiment not in REFERENCES].append(_line(rows, sources.numbers(marks.get(experiment))))
     title = f"{protocol.data}, protocol {protocol.label} [{protocol.digest}]"
     notes = [MARKED]
     if apart:
@@ -76,10 +91,11 @@ def _table(results: list[Result], published: list[Published], apart: list[str]) 
     if theirs:
         notes.append("Published numbers are as printed; sources stand in pipeline/tables/published_results.csv.")
     groups = [*ours, [_published_line(row) for row in theirs]]
-    return Table(title, HEADER, f"l{'r' * (len(NAMES) + 1)}l", [group for group in groups if group], notes)
+    columns = f"l{'r' * (len(NAMES) + 1)}l"
+    return Table(title, HEADER, columns, [group for group in groups if group], notes, sources.texts)
 
 
-def _line(results: list[Result]) -> list[Cell]:
+def _line(results: list[Result], footnotes: tuple[int, ...]) -> list[Cell]:
     """Returns the mean over the seeds of one experiment; its spread is over seeds, or over trials."""
     spread = results[0].metrics.get(f"{MAIN}_std")
     if len(results) > 1:
@@ -87,7 +103,8 @@ def _line(results: list[Result]) -> list[Cell]:
     tails = {} if spread is None else {MAIN: f" ± {100 * spread:.1f}"}
     values = {name: 100 * fmean(result.metrics[name] for result in results) for name in NAMES}
     numbers = [Cell(f"{values[name]:.1f}", tails.get(name, ""), is_ranked=True) for name in NAMES]
-    return [Cell(results[0].experiment), *numbers, Cell(str(len(results))), Cell(in_words(results[0].recipe))]
+    name = Cell(results[0].experiment, footnotes=footnotes)
+    return [name, *numbers, Cell(str(len(results))), Cell(in_words(results[0].recipe))]
 
 
 def _published_line(row: Quoted) -> list[Cell]:

@@ -38,6 +38,19 @@ class Table:
     footnotes: tuple[str, ...] = ()
 
 
+class Sources:
+    """The footnotes of one table, numbered in the order in which they are first asked for."""
+
+    def __init__(self) -> None:
+        self.texts: tuple[str, ...] = ()
+
+    def numbers(self, *texts: str | None) -> tuple[int, ...]:
+        """Returns the numbers of the footnotes with these texts; None is none."""
+        given = [text for text in texts if text is not None]
+        self.texts = tuple(dict.fromkeys([*self.texts, *given]))
+        return tuple(self.texts.index(text) + 1 for text in given)
+
+
 @dataclass(frozen=True)
 class Format:
     """What the three forms do differently with a cell."""

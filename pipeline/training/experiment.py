@@ -187,23 +187,23 @@ def run(
         device=device,
         dtype=dtype,
     )
-    trainer = Trainer(
-        name=job.name,
-        method=method,
-        loader=loader,
-        identities=training_labels(store),
-        params=params.training,
-        seed=params.seed,
-        precision=precision,
-        device=device,
-        workers=workers,
-        run_folder=job.run_folder,
-        meta={**job.meta, "precision": precision, "device": device.type, "start_fit": asdict(fit) if fit else None},
-        report=report,
-        validate=validate,
-        groups_at_once=step.groups_at_once,
-    )
     with prepared(method, step, device, partial(_say, job.name, workers)):
+        trainer = Trainer(  # whose optimizer takes the layout that the weights have by now
+            name=job.name,
+            method=method,
+            loader=loader,
+            identities=training_labels(store),
+            params=params.training,
+            seed=params.seed,
+            precision=precision,
+            device=device,
+            workers=workers,
+            run_folder=job.run_folder,
+            meta={**job.meta, "precision": precision, "device": device.type, "start_fit": asdict(fit) if fit else None},
+            report=report,
+            validate=validate,
+            groups_at_once=step.groups_at_once,
+        )
         return trainer.run()
 
 

@@ -19,7 +19,7 @@ from pipeline.training import checkpoint, stopping
 from pipeline.training.embed import embed
 from pipeline.training.groups import batch_statistics_of, owned_groups, passes, random_layers, split_groups
 from pipeline.training.method import Method, StepOutput
-from pipeline.training.optimizers import OptimizerParams, make_optimizer, set_learning_rate
+from pipeline.training.optimizers import OptimizerParams, load_optimizer, make_optimizer, set_learning_rate
 from pipeline.training.precision import Choice, autocast
 from pipeline.training.progress import Progress
 from pipeline.training.reduction import Reduction, gradients
@@ -163,7 +163,8 @@ class Trainer:
         images = 0
         for step, groups in enumerate(self._loaded(batches, labels, epoch, state.steps), state.steps):
             self._set_learning_rate(epoch, step, len(batches))
-            for name, value in self._step(epoch, step, groups).items():
+            drawn = torch.from_numpy(labels[batches[step].reshape(-1)])
+            for name, value in self._step(epoch, step, groups, drawn).items():
                 state.total[name] = state.total.get(name, 0.0) + value
             state.steps = step + 1
             images += batches[step].size
@@ -197,7 +198,7 @@ class Trainer:
         """Says what is new about the epoch's labels, and returns their quality on the first worker."""
         before, self.drawn = self.drawn, labels[self.images]
         is_new = before is None or not np.array_equal(before, self.drawn)
-        is_infrared = self.loader.is_infrared[self.images].numpy()
+        is_infrared = self.loader.is_infrared[self.images]
         if is_new and (line := self.method.describe_labels(self.drawn, is_infrared)):
             progress.say(line)
         if not self.workers.is_first:
@@ -219,7 +220,8 @@ class Trainer:
 
         return prefetched(load())
 
-    def _step(self, epoch: int, step: int, groups: list[Batch]) -> dict[str, float]:
+    def _step(self, epoch: int, step: int, groups: list[Batch], labels: Tensor) -> dict[str, float]:
+        """Returns the losses of a step; ``labels`` ``[groups * B]`` on the CPU are those of the whole batch."""
         self.optimizer.zero_grad(set_to_none=True)
         batches = dict(zip(self.groups, groups, strict=True))
         outputs: list[StepOutput] = []
@@ -229,7 +231,6 @@ class Trainer:
         _check_finite(parts, f"{self.name} ({type(self.method).__name__}), epoch {epoch + 1}, step {step + 1}")
         self.scaler.step(self.optimizer)
         self.scaler.update()
-        labels = self.workers.all_gather(torch.cat([batch.labels for batch in groups]))
         shared = {
             name: self.workers.all_gather(torch.cat([output.shared[name] for output in outputs]))
             for name in outputs[0].shared
@@ -330,7 +331,7 @@ class Trainer:
                 "set training.precision, go on where it was begun, or remove the folder to start afresh"
             )
         trainer = found.restore(self.method)
-        self.optimizer.load_state_dict(trainer["optimizer"])
+        load_optimizer(self.optimizer, trainer["optimizer"])
         self.scaler.load_state_dict(trainer["scaler"])
         self.history = trainer["history"]
         self.drawn = trainer["labels"].numpy()

@@ -145,7 +145,7 @@ class Method(nn.Module, ABC):
     def after_step(self, labels: Tensor, shared: dict[str, Tensor]) -> None:
         """Updates state without gradient from the whole global batch, identically on all workers.
 
-        ``labels`` is ``[groups * B]``, ``shared`` holds ``[groups * B, ...]``, both in the global order.
+        ``labels`` is ``[groups * B]`` on the CPU, ``shared`` holds ``[groups * B, ...]``, both in the global order.
         """
 
     @abstractmethod

@@ -2,7 +2,8 @@
 
 Differs from ``DistributedDataParallel`` on purpose: a worker runs several groups a step and sends their gradient once;
 the layout of the buckets follows from the trained weights alone (DDP rebuilds its own after the first step, which
-changes the order of sums of a resumed run on three workers and more), and no wrapper ends up in saved names.
+changes the order of sums of a resumed run on three workers and more), and no wrapper ends up in saved names. As there,
+a gradient is a view of its bucket once it was sent, and lies as its weight does: nothing is turned or copied back.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ class Reduction:
 
     def __init__(self, trained: Iterable[nn.Parameter], size: int) -> None:
         self.size = size
-        self.buckets = buckets(reversed([*trained]))
+        self.buckets = [Bucket(weights) for weights in buckets(reversed([*trained]))] if size > 1 else []
 
     def backward(self, loss: Tensor) -> None:
         """Runs the last backward pass of a step; afterwards each gradient is its sum over all groups and workers.
@@ -43,30 +44,60 @@ class Reduction:
         if self.size == 1:
             loss.backward()
             return
-        missing: list[set[Tensor]] = [set(bucket) for bucket in self.buckets]
-        sent: list[tuple[Tensor, Any]] = []
+        missing: list[set[Tensor]] = [set(bucket.weights) for bucket in self.buckets]
+        sent: list[Any] = []
 
         def complete(number: int, weight: Tensor) -> None:
             missing[number].remove(weight)  # raises if it changes again, as its bucket may be gone
             while len(sent) < len(missing) and not missing[len(sent)]:
-                sent.append(_send(self.buckets[len(sent)]))
+                sent.append(self.buckets[len(sent)].send())
 
         try:
             with ExitStack() as hooks:
                 for number, bucket in enumerate(self.buckets):
-                    for weight in bucket:
+                    for weight in bucket.weights:
                         hook = weight.register_post_accumulate_grad_hook(partial(complete, number))
                         hooks.callback(hook.remove)
                 loss.backward()
-            sent += [_send(bucket) for bucket in self.buckets[len(sent) :]]
+            sent += [bucket.send() for bucket in self.buckets[len(sent) :]]
         except Exception:
-            for _, work in sent:
+            for work in sent:
                 with suppress(RuntimeError):  # the other workers may be gone; this error says more
                     work.wait()
             raise
-        for bucket, (flat, work) in zip(self.buckets, sent, strict=True):
+        for bucket, work in zip(self.buckets, sent, strict=True):
             work.wait()
-            _receive(flat, bucket)
+            bucket.receive()
+
+
+class Bucket:
+    """The gradients of ``weights`` side by side, and after them a mark for each weight that has one."""
+
+    def __init__(self, weights: Sequence[nn.Parameter]) -> None:
+        self.weights = weights
+        sizes = [weight.numel() for weight in weights]
+        self.flat = weights[0].new_zeros(sum(sizes) + len(weights))
+        *parts, self.marks = self.flat.split([*sizes, len(weights)])
+        self.views = [part.as_strided(w.shape, w.stride()) for part, w in zip(parts, weights, strict=True)]
+
+    @torch.no_grad()
+    def send(self) -> Any:
+        """Takes the gradients in, and returns the work that sums them over the workers."""
+        self.marks.fill_(1)
+        for weight, view, mark in zip(self.weights, self.views, self.marks, strict=True):
+            if weight.grad is None:
+                view.zero_()
+                mark.zero_()
+        if found := gradients(self.weights):
+            there = [view for weight, view in zip(self.weights, self.views, strict=True) if weight.grad is not None]
+            torch._foreach_copy_(there, found)
+        return dist.all_reduce(self.flat, async_op=True)
+
+    def receive(self) -> None:
+        """Makes the sums the gradients; on a GPU it waits only for marks that are in doubt."""
+        for weight, view, mark in zip(self.weights, self.views, self.marks, strict=True):
+            if weight.grad is not None or mark:
+                weight.grad = view
 
 
 def gradients(parameters: Iterable[nn.Parameter]) -> list[Tensor]:
@@ -86,26 +117,3 @@ def buckets(tensors: Iterable[AnyTensor]) -> list[list[AnyTensor]]:
         found[-1].append(tensor)
         room -= size
     return found
-
-
-@torch.no_grad()
-def _send(bucket: Sequence[nn.Parameter]) -> tuple[Tensor, Any]:
-    """Returns the flat bucket, its gradients and a mark for each, and the work that sums it over the workers."""
-    parts, marks = [], bucket[0].new_ones(len(bucket))
-    for place, weight in enumerate(bucket):
-        if weight.grad is None:
-            marks[place] = 0
-        parts.append(weight.new_zeros(weight.numel()) if weight.grad is None else weight.grad.reshape(-1))
-    flat = torch.cat([*parts, marks])
-    return flat, dist.all_reduce(flat, async_op=True)
-
-
-@torch.no_grad()
-def _receive(flat: Tensor, bucket: Sequence[nn.Parameter]) -> None:
-    """Writes the sums of a flat bucket into its gradients; on a GPU it waits only for marks that are in doubt."""
-    *sums, marks = flat.split([*(weight.numel() for weight in bucket), len(bucket)])
-    for weight, total, mark in zip(bucket, sums, marks, strict=True):
-        if weight.grad is None and mark:
-            weight.grad = torch.empty_like(weight)
-        if weight.grad is not None:
-            weight.grad.copy_(total.view_as(weight))

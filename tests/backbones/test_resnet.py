@@ -45,6 +45,14 @@ def test_ibn_is_in_the_first_three_layers_only():
     assert [sum(isinstance(part, IBN) for part in layer.modules()) for layer in layers] == [2, 2, 2, 0]
 
 
+@pytest.mark.parametrize("form", [torch.contiguous_format, torch.channels_last], ids=str)
+def test_ibn_gives_maps_back_as_they_lay(form):
+    maps = torch.randn(2, 4, 5, 3)
+    found = IBN(4)(maps.contiguous(memory_format=form))
+    assert found.is_contiguous(memory_format=form)
+    torch.testing.assert_close(found, IBN(4)(maps))
+
+
 def test_ibn_normalises_its_first_half_per_image():
     ibn = IBN(4)
     images = torch.randn(3, 4, 5, 5)

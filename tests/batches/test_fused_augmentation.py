@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from pipeline.batches.loading import Loader
+from pipeline.batches.sending import send_together
 from pipeline.batches.transforms import Augmentation, ColourJitter, Erasing, RandomPatch, normalize
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (40, 48, 24, 3), dtype=np.uint8)
@@ -34,7 +35,9 @@ def load(rows: np.ndarray, positions: np.ndarray, dtype: torch.dtype = torch.flo
 
 def step_by_step(rows: np.ndarray, positions: np.ndarray, dtype: torch.dtype, **steps: Any) -> torch.Tensor:
     images = torch.from_numpy(IMAGES[rows]).permute(0, 3, 1, 2).contiguous()
-    return normalize(augmentation(**steps)(images, epoch=2, positions=positions, dtype=dtype), dtype)
+    augment = augmentation(**steps)
+    draws = send_together(augment.draw(2, positions), torch.device("cpu"))
+    return normalize(augment(images, draws, dtype), dtype)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)

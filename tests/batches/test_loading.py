@@ -1,11 +1,12 @@
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from pipeline.batches.loading import Loader, prefetched
+from pipeline.batches.loading import Loader, joined, prefetched
 from pipeline.batches.samplers import identity_batches
 from pipeline.batches.transforms import Augmentation, ColourJitter, Erasing, RandomPatch, normalize
 
@@ -60,13 +61,16 @@ def test_with_random_patch_equal_groups_load_equally_in_any_order() -> None:
 
 
 def test_a_batch_says_of_every_image_what_it_is() -> None:
-    rows = np.array([39, 0, 7])
+    rows = np.array([39, 0, 2])
     batch = loader(patch=True, dtype=torch.float32).load(rows, LABELS, epoch=0, positions=np.arange(3))
     assert batch.images.shape == (3, 3, 32, 16)
     assert batch.images.dtype == torch.float32
     assert batch.labels.tolist() == LABELS[rows].tolist()
     assert batch.is_infrared.tolist() == IS_INFRARED[rows].tolist()
     assert batch.rows.tolist() == rows.tolist()
+    assert batch.num_infrared == IS_INFRARED[rows].sum() == 1
+    assert joined([batch, batch]).num_infrared == 2
+    assert joined([batch, replace(batch, num_infrared=None)]).num_infrared is None
 
 
 def test_plain_images_are_the_stores_normalised() -> None:

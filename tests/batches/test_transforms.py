@@ -9,6 +9,7 @@ from scipy.stats import ks_2samp
 from torch import Tensor
 from torchvision.transforms import RandomErasing
 
+from pipeline.batches.sending import send_together
 from pipeline.batches.transforms import (
     MEAN,
     Augmentation,
@@ -49,7 +50,7 @@ def augment(
 ) -> Tensor:
     positions = np.arange(len(images)) if positions is None else positions
     augmentation = Augmentation(seed=seed, **(NOTHING | steps))
-    return augmentation(images, epoch=epoch, positions=positions, dtype=torch.float64)
+    return augmentation(images, send_together(augmentation.draw(epoch, positions), images.device), torch.float64)
 
 
 def test_without_steps_an_image_comes_back_as_floats() -> None:

@@ -120,6 +120,15 @@ def test_a_file_without_stamp_or_with_other_keys_is_an_error_that_names_them(tmp
         read_result(path)
 
 
+def test_a_file_from_before_precision_and_device_were_stamped_is_read(tmp_path):
+    path = tmp_path / "metrics.json"
+    write_result(path, replace(RESULT, recipe=replace(RECIPE, precision="float32", device="cpu")))
+    tree = json.loads(path.read_text())
+    assert (tree["stamp"]["recipe"].pop("precision"), tree["stamp"]["recipe"].pop("device")) == ("float32", "cpu")
+    path.write_text(json.dumps(tree))
+    assert read_result(path) == RESULT
+
+
 def test_a_file_from_before_a_metric_was_added_is_refused_and_says_to_evaluate_again(tmp_path):
     path = tmp_path / "metrics.json"
     write_result(path, RESULT)

@@ -59,12 +59,17 @@ def test_workers_are_a_number_or_auto(workers):
         ([1, 4], {"CPU": 4.0}, Team(4, cpus=1, gpus=0)),
         ([1, 4], {"CPU": 3.0}, Team(2, cpus=1, gpus=0)),  # 3 cannot share 4 groups
         ([1, 2], {"CPU": 1.0}, Team(1, cpus=1, gpus=0)),
+        ([1, 2], {"CPU": 2.0, "GPU": 1.0}, Team(1, cpus=1, gpus=1)),
         ([1, 4], {"CPU": 8.0, "GPU": 3.0}, Team(2, cpus=1, gpus=1)),
         ([2, 4], {"CPU": 8.0, "GPU": 1.0}, Team(4, cpus=1, gpus=0)),
     ],
 )
 def test_bounds_take_as_many_as_there_is_room_for_and_as_share_the_groups_evenly(bounds, there, team):
     assert choose_team(params(bounds), 4, there) == team
+
+
+def test_auto_takes_as_many_gpus_as_the_cpus_suffice_for():
+    assert choose_team(params("auto", cpus=2), 4, {"CPU": 6.0, "GPU": 4.0}) == Team(2, cpus=2, gpus=1)
 
 
 def test_bounds_that_hold_no_even_share_or_no_room_are_refused():

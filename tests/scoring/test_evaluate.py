@@ -68,6 +68,15 @@ def trained(store, tmp_path):
     return tmp_path / "trained", method
 
 
+def test_the_stamp_says_in_which_format_and_on_what_a_network_was_trained(trained, store, tmp_path):
+    folder, method = trained
+    assert model_from(open_checkpoint(folder), Baseline, store).recipe["precision"] is None  # from before it was noted
+    meta = open_checkpoint(folder).meta | {"precision": "bfloat16", "device": "cuda"}
+    checkpoint.save(folder, method, {}, meta)
+    results = evaluate(model_from(open_checkpoint(folder), Baseline, store), store, PARAMS, tmp_path / "out")
+    assert (results[""].recipe.precision, results[""].recipe.device) == ("bfloat16", "cuda")
+
+
 def test_the_files_hold_what_the_metrics_come_from(trained, store, tmp_path):
     folder, _ = trained
     results = evaluate(model_from(open_checkpoint(folder), Baseline, store), store, PARAMS, tmp_path / "out")
@@ -119,6 +128,8 @@ def test_the_stamp_says_by_which_protocol_and_recipe(trained, store, tmp_path):
         "epoch": 2,
         "epoch_choice": "last",
         "start_fit": None,
+        "precision": None,
+        "device": None,
     }
     found = tree["stamp"]["protocol"]
     assert (found["data"], found["fingerprint"]) == ("noise", store.meta["fingerprint"])

@@ -5,8 +5,10 @@ import shutil
 import pytest
 import yaml
 
+from pipeline import results
 from pipeline.evaluation.metrics import NAMES
 from pipeline.evaluation.stamp import Recipe, Result, market_protocol, write_result
+from pipeline.experiments import trial
 from pipeline.tables.curves import CLUSTER_MEASURES
 from stages.__main__ import main
 
@@ -30,6 +32,26 @@ def project(tmp_path, monkeypatch):
 
 def run(*words):
     main(["tables", *words])
+
+
+def declare(project, rows, data="people", splits=1):
+    """Writes a params.yaml with these rows."""
+    block = {"method": "baseline", "seed": 1, "start": "none", "augmentation": {}, "training": {}, "settings": {}}
+    named = {name: {"recipe": "any", "paper": "baseline", "data": data, **row} for name, row in rows.items()}
+    tree = {"data": {data: {"splits": splits}}, "recipes": {"any": block}, "starts": {}, "experiments": named}
+    tree |= {"students": {}, "evaluation": {}, "studies": {}}
+    (project / "params.yaml").write_text(yaml.safe_dump(tree))
+    return tree
+
+
+def keep(tree, name, seed, score, split=1, **data):
+    """Writes a result of a study that was made by what a tree declares, and returns its folder."""
+    of = trial(tree, name, seed=seed, split=split, apart=True)
+    folder = results.place(of)
+    write(folder, name, seed, score, **data)
+    made = {"parameters": results.parameters(tree, of), "marks": {}, "data": {}}
+    (folder / "made.json").write_text(json.dumps(made))
+    return folder
 
 
 def test_one_command_makes_all_tables_and_says_where_they_are(project, capsys):
@@ -65,10 +87,9 @@ def test_the_metrics_are_small_files_that_dvc_reads(project):
 
 
 def test_the_metrics_of_each_split_are_kept(project):
-    for split, score in (("1", 0.5), ("2", 0.25)):
-        place = project / "results" / "mdpr" / f"seed1-split{split}"
-        write(place, "mdpr", 1, score, data="ten_splits", fingerprint=split)
-    (project / "params.yaml").write_text(yaml.safe_dump({"experiments": {"mdpr": {}}}))
+    tree = declare(project, {"mdpr": {}}, "ten_splits", 10)
+    for split, score in ((1, 0.5), (2, 0.25)):
+        keep(tree, "mdpr", 1, score, split, data="ten_splits", fingerprint=str(split))
     run("--study")
     (file,) = (project / "artifacts" / "study" / "metrics").iterdir()
     found = json.loads(file.read_text())
@@ -81,10 +102,10 @@ SCORES = {("teacher", 1): 0.5, ("teacher", 2): 0.25, ("student", 1): 0.75, ("stu
 @pytest.fixture
 def studied(project):
     """A project with a study that is not at its end: the teacher lacks a seed, another row has none."""
-    declared = {"teacher": {}, "student": {"against": ["teacher", "teacher_cam"]}, "teacher_cam": {}}
-    (project / "params.yaml").write_text(yaml.safe_dump({"experiments": declared}))
+    rows = {"teacher": {}, "student": {"against": ["teacher", "teacher_cam"]}, "teacher_cam": {}}
+    tree = declare(project, rows)
     for (name, seed), score in SCORES.items():
-        write(project / "results" / name / f"seed{seed}", name, seed, score)
+        keep(tree, name, seed, score)
     return project
 
 
@@ -119,11 +140,43 @@ def test_the_curves_of_all_seeds_of_a_study_are_drawn(studied):
     assert not (studied / "artifacts" / "study" / "clusters.png").exists()
 
 
-def test_rows_that_are_not_declared_are_left_out_and_named(studied, capsys):
-    write(studied / "results" / "old" / "seed1", "old", 1, 0.1)
+def test_results_that_do_not_hold_are_left_out_and_named(studied, capsys):
+    keep(declare(studied, {"old": {}}), "old", 1, 0.1)
+    tree = declare(studied, {"teacher": {}, "student": {}, "recoded": {}, "elsewhere": {}})
+    recoded, elsewhere = keep(tree, "recoded", 1, 0.2), keep(tree, "elsewhere", 1, 0.3)
+    (recoded.parent / "row.json").write_text(json.dumps({"marks": {"recoded": [3.0]}, "data": {}}))
+    made = json.loads((recoded / "made.json").read_text())
+    (recoded / "made.json").write_text(json.dumps({**made, "marks": {"recoded": [3.0 + 1e-7]}}))
+    (elsewhere.parent / "row.json").write_text(json.dumps({"marks": {}, "data": {"people": "abc"}}))
+    made = json.loads((elsewhere / "made.json").read_text())
+    (elsewhere / "made.json").write_text(json.dumps({**made, "data": {"people": "abd"}}))
+    student = studied / "results/student/seed3/made.json"
+    student.write_text(json.dumps({**json.loads(student.read_text()), "parameters": "others"}))
     run("--study")
-    assert "left out, as params.yaml does not declare them: old" in capsys.readouterr().out
-    assert "old" not in (studied / "artifacts" / "study" / "results.csv").read_text()
+    said = capsys.readouterr().out.splitlines()
+    start = said.index("left out, until reid study makes them again:")
+    assert said[start + 1 : start + 5] == [
+        "  elsewhere seed1: made by other data",
+        "  old seed1: params.yaml does not declare it",
+        "  recoded seed1: made by other code",
+        "  student seed3: made by other parameters",
+    ]
+    kept = (studied / "artifacts" / "study" / "results.csv").read_text()
+    assert not any(name in kept for name in ("old", "recoded", "elsewhere"))
+    assert sum(line.startswith("student") for line in kept.splitlines()) == 2
+
+
+def test_a_table_says_whether_it_is_of_the_world_of_the_results_in_git(project, capsys):
+    run()
+    run("--show")
+    assert "data and protocols: results/ holds none to compare" in capsys.readouterr().out
+    keep(declare(project, {"mdpr": {}}), "mdpr", 1, 0.4)
+    run("--show")
+    assert "data and protocols: those of results/" in capsys.readouterr().out
+    keep(declare(project, {"mdpr": {}}), "mdpr", 1, 0.4, fingerprint="another")
+    run("--show")
+    said = capsys.readouterr().out
+    assert "of another world, so do not compare with what is in results/:\n  people, standard: [" in said
 
 
 def test_a_page_takes_the_differences_of_a_study_below_its_table(studied):

@@ -3,6 +3,7 @@ import pytest
 
 from pipeline.config import parse
 from pipeline.synthetic_people.camera import Sensor, develop, hang_camera, kinds_of
+from pipeline.synthetic_people.draws import Draws
 
 QUIET = {
     "camera_gain": 0.0, "camera_exposure": 0.0, "camera_gamma": 0.0, "image_gain": 0.0, "image_exposure": 0.0,
@@ -13,11 +14,11 @@ QUIET = {
 def seen(colours, **changes):
     """Returns the mean level of flat pictures of the colours by one camera, visible and infrared."""
     sensor = parse(Sensor, QUIET | changes, "sensor")
-    camera = hang_camera(np.random.default_rng(1), sensor, "asphalt", "bricks")
+    camera = hang_camera(Draws(1), sensor, "asphalt", "bricks")
     levels = []
     for colour in colours:
         picture = np.ones((4, 48, 24), np.float32) * np.array(colour, np.float32)[:, None, None]
-        images = develop(camera, sensor, picture, np.random.default_rng(2), (32, 16))
+        images = develop(camera, sensor, picture, Draws(2), (32, 16))
         levels.append([np.asarray(image).reshape(-1, 3).mean(0) for image in images])
     return np.array(levels)
 
@@ -48,6 +49,6 @@ def test_material_has_no_share_where_infrared_is_all_luminance():
 
 @pytest.mark.parametrize("cameras", [1, 2, 6, 9])
 def test_every_camera_gets_a_place(cameras):
-    kinds = kinds_of(np.random.default_rng(0), cameras)
+    kinds = kinds_of(Draws(0), cameras)
     assert len(kinds) == cameras
     assert len(set(kinds[:6])) == min(cameras, 6)

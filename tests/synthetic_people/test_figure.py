@@ -4,12 +4,13 @@ from math import pi
 import numpy as np
 import pytest
 
+from pipeline.synthetic_people.draws import Draws
 from pipeline.synthetic_people.figure import draw
 from pipeline.synthetic_people.pose import Pose, View
 from pipeline.synthetic_people.shapes import Light
 from pipeline.synthetic_people.traits import Bag, draw_traits
 
-PERSON = draw_traits(np.random.default_rng(3))
+PERSON = draw_traits(Draws(3))
 RED = (0.9, 0.1, 0.1, 0.5)
 
 
@@ -35,7 +36,7 @@ def carrying(kind, side=1):
 
 def test_a_backpack_is_whole_from_behind_and_straps_from_the_front():
     behind, front = red_pixels(picture(carrying("backpack"), pi)), red_pixels(picture(carrying("backpack"), 0.0))
-    assert behind > 3 * front > 0
+    assert behind > 2.5 * front > 0
 
 
 def test_a_bag_at_the_left_hip_shows_from_the_left_and_hides_from_the_right():

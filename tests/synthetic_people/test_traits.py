@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.synthetic_people.draws import Draws
 from pipeline.synthetic_people.figure import draw
 from pipeline.synthetic_people.pose import Pose, View
 from pipeline.synthetic_people.shapes import Light
@@ -31,12 +32,12 @@ def picture(traits, heading):
 
 @given(SEEDS)
 def test_the_same_generator_state_draws_the_same_person(seed):
-    assert draw_traits(np.random.default_rng(seed)) == draw_traits(np.random.default_rng(seed))
+    assert draw_traits(Draws(seed)) == draw_traits(Draws(seed))
 
 
 @given(SEEDS)
 def test_siblings_differ_in_one_or_two_traits(seed):
-    rng = np.random.default_rng(seed)
+    rng = Draws(seed)
     person = draw_traits(rng)
     sibling = draw_sibling(rng, person)
     changed = {field.name for field in fields(Traits) if getattr(person, field.name) != getattr(sibling, field.name)}
@@ -47,7 +48,7 @@ def test_siblings_differ_in_one_or_two_traits(seed):
 @settings(max_examples=25, deadline=None)
 @given(SEEDS, st.sampled_from(CHANGES))
 def test_a_siblings_change_is_seen_from_most_sides(seed, change):
-    rng = np.random.default_rng(seed)
+    rng = Draws(seed)
     person = draw_traits(rng)
     sibling = change(rng, person)
     seen = 0
@@ -60,12 +61,12 @@ def test_a_siblings_change_is_seen_from_most_sides(seed, change):
 
 @given(SEEDS)
 def test_two_colours_of_one_garment_stand_apart(seed):
-    upper = draw_traits(np.random.default_rng(seed)).upper
+    upper = draw_traits(Draws(seed)).upper
     assert distance(upper.colour, upper.second) > VISIBLE_STEP
 
 
 def test_infrared_reflectance_does_not_follow_luminance():
-    people = [draw_traits(np.random.default_rng(seed)) for seed in range(400)]
+    people = [draw_traits(Draws(seed)) for seed in range(400)]
     luminance = [float(np.dot(LUMINANCE, person.upper.colour[:3])) for person in people]
     infrared = [person.upper.colour[3] for person in people]
     assert abs(np.corrcoef(luminance, infrared)[0, 1]) < 0.15
@@ -74,6 +75,6 @@ def test_infrared_reflectance_does_not_follow_luminance():
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
 def test_a_change_can_be_made_to_anyone(change):
     for seed in range(60):
-        rng = np.random.default_rng(seed)
+        rng = Draws(seed)
         person = draw_traits(rng)
         assert change(rng, person) != person

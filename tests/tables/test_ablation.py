@@ -47,6 +47,14 @@ def test_numbers_of_different_protocols_never_stand_in_one_grid(make_result, res
         lines_of([*results, make_result("mimic", 0.3, seed=4, fingerprint="xyz")])
 
 
+def test_rows_that_were_trained_on_another_device_are_marked(make_result):
+    devices = {"base": ("float32", "cpu"), "mimic": ("float32", "cuda")}
+    lines = lines_of([make_result(name, trained_in=where) for name, where in devices.items()])
+    assert lines[4].startswith("| B<sup>1</sup> |")
+    assert lines[5].startswith("| B+SM<sup>2</sup> |")
+    assert any("Trained in float32 on cpu, others not." in line for line in lines)
+
+
 def test_splits_are_paired_with_each_other(make_result):
     place = GridPlace(data="regdb", protocol="V->T", splits=2, experiments={"B": "agw_regdb", "B+SM": "smmd_regdb"})
     scores = {("agw", 1): 0.70, ("agw", 2): 0.80, ("smmd", 1): 0.73, ("smmd", 2): 0.81}

@@ -54,6 +54,15 @@ def test_ours_are_means_over_seeds_with_recipe_and_verdict(make_result):
     assert "| MDPR, ours | rank-1 | 87.00 | 1.00 | 84.5 to 89.5 | 3 |  |  |" in seeds
 
 
+def test_rows_that_were_trained_in_another_format_are_marked(make_result):
+    two = DUKE.model_copy(update={"ours": [*DUKE.ours, Ours(row="Baseline, ours", experiment="baseline_dukemtmc")]})
+    slow = make_result("baseline_dukemtmc", data="dukemtmc", trained_in=("float32", "cpu"))
+    table = comparison_table(compare(two, [*three_seeds(make_result, trained_in=("bfloat16", "cuda")), slow], [MDPR]))
+    assert table.footnotes[1:] == ("Trained in bfloat16 on cuda, others not.", "Trained in float32 on cpu, others not.")
+    assert line_of(table, "MDPR, ours").startswith("| MDPR, ours<sup>2</sup> |")
+    assert line_of(table, "Baseline, ours").startswith("| Baseline, ours<sup>3</sup> |")
+
+
 def test_re_ranked_results_never_stand_in_a_plain_table(make_result):
     results = three_seeds(make_result, query_expansion="average of 5")
     assert "not run" in line_of(comparison_table(compare(DUKE, results, [MDPR])), "MDPR, ours")

@@ -76,6 +76,26 @@ def test_results_on_other_images_stand_in_tables_of_their_own_that_say_so(make_r
         assert "Not to be compared with the other tables of this name: they differ in fingerprint." in table.notes
 
 
+def test_rows_that_were_trained_in_another_format_or_on_another_device_are_marked(make_result):
+    slow, fast = ("float32", "cpu"), ("bfloat16", "cuda")
+    old, unlearned = make_result("agw"), make_result("untrained", supervision="none", trained_in=slow)
+    alike = [old, unlearned, make_result("mdpr", trained_in=fast), make_result("smmd", trained_in=fast)]
+    (table,) = build_tables(alike, [])
+    assert table.footnotes == ()
+    (table,) = build_tables([*alike, make_result("baseline", trained_in=slow)], [])
+    assert sorted(table.footnotes) == [
+        "Trained in bfloat16 on cuda, others not.",
+        "Trained in float32 on cpu, others not.",
+    ]
+    marked = {row[0].text: table.footnotes[row[0].footnotes[0] - 1] for row in table.groups[1] if row[0].footnotes}
+    assert marked == {
+        "mdpr": "Trained in bfloat16 on cuda, others not.",
+        "smmd": "Trained in bfloat16 on cuda, others not.",
+        "baseline": "Trained in float32 on cpu, others not.",
+    }
+    assert table.groups[0][0][0].footnotes == ()
+
+
 def test_other_protocols_by_name_are_other_tables(make_result):
     tables = build_tables([make_result("mdpr"), make_result("mdpr", query_expansion="average of 5")], [])
     assert [table.title.split(" [")[0] for table in tables] == [

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from pipeline.training.optimizers import AdamParams, SGDParams, make_optimizer, set_learning_rate
+from pipeline.training.optimizers import AdamParams, SGDParams, load_optimizer, make_optimizer, set_learning_rate
 
 SGD = SGDParams(kind="sgd", momentum=0.9, head_factor=10.0)
 
@@ -82,3 +82,23 @@ def test_a_first_step_that_overflows_leaves_no_trace_in_the_momentum():
     finally:
         torch.use_deterministic_algorithms(False)
     torch.testing.assert_close(*(network.weight for network in weights))
+
+
+@pytest.mark.parametrize("params", [AdamParams(kind="adam"), SGD], ids=["adam", "sgd"])
+def test_moments_lie_as_the_weights_do_that_they_are_restored_for(params):
+    first, last = (nn.Conv2d(2, 2, 3).double() for _ in range(2))
+    last.load_state_dict(first.state_dict())
+    last.to(memory_format=torch.channels_last)
+    optimizers = [make_optimizer(params, network, [], weight_decay=0.1) for network in (first, last)]
+    images = torch.arange(50, dtype=torch.float64).view(1, 2, 5, 5)
+    for network, optimizer in zip((first, last), optimizers, strict=True):
+        set_learning_rate(optimizer, 1e-3)
+        network(images).square().sum().backward()
+    optimizers[0].step()
+    last.load_state_dict(first.state_dict())
+    load_optimizer(optimizers[1], copy.deepcopy(optimizers[0].state_dict()))
+    for optimizer in optimizers:
+        optimizer.step()
+    torch.testing.assert_close(first.weight, last.weight, rtol=1e-12, atol=0)
+    moments = [value for value in optimizers[1].state[last.weight].values() if value.dim()]
+    assert {value.stride() for value in moments} == {last.weight.stride()}

@@ -99,6 +99,20 @@ def _twice(line, net, reduction):
         reduction.backward(checkpoint(net.third, inner, use_reentrant=True).sum())
 
 
+def _lying(line):
+    """Two steps of a convolution whose channels come last."""
+    net = nn.Conv2d(4, 4, 3).to(memory_format=torch.channels_last)
+    reduction = Reduction(net.parameters(), 2)
+    images = torch.arange(100.0).view(1, 4, 5, 5).to(memory_format=torch.channels_last)
+    found = []
+    for _ in range(2):
+        net.zero_grad()
+        reduction.backward(net(images).sum())
+        found.append([(weight.stride(), weight.grad.stride(), weight.grad.data_ptr()) for weight in net.parameters()])
+    alone = torch.autograd.grad(net(images).sum(), [*net.parameters()])
+    return found, [torch.equal(weight.grad, 2 * one) for weight, one in zip(net.parameters(), alone, strict=True)]
+
+
 def _trained(line):
     method = Toy(num_classes=6, groups=4, seed=3)
     method.network.register_forward_hook(lambda *_: line.events.append("group"))
@@ -119,6 +133,7 @@ def _work(rank, folder):
         "stepped": stepped,
         "failing": partial(_failing, net=net, reduction=reduction),
         "again": stepped,
+        "lying": _lying,
         "twice": partial(_twice, net=net, reduction=reduction),
         "trained": _trained,
     }
@@ -173,6 +188,16 @@ def test_a_worker_sends_once_a_step_after_the_last_of_its_groups(done):
         a_step = ["group", "group"] + buckets_of_step * ["sent"]
         assert kinds == a_step * (len(kinds) // len(a_step))
         assert buckets_of_step > 1
+
+
+@pytest.mark.ddp
+def test_gradients_lie_as_their_weights_and_stay_in_the_same_bucket(done):
+    for worker in done:
+        (first, second), are_sums = worker["lying"]["found"]
+        assert first == second
+        assert all(weight == gradient for weight, gradient, _ in first)
+        assert first[0][0] == (36, 1, 12, 4)
+        assert are_sums == [True, True]
 
 
 @pytest.mark.ddp

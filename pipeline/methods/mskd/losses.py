@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pipeline.batches.sending import send_together
 from pipeline.losses.feature_mimicry import FeatureMimicryLoss
 
 
@@ -44,26 +45,26 @@ def update_memory(memory: Tensor, features: Tensor, labels: Tensor, *, momentum:
     """Moves ``memory`` ``[..., C, D]`` in place, image by image in the order of ``features`` ``[..., B, D]``.
 
     For each image, ``M[y] <- momentum M[y] + (1 - momentum) f``, then ``M[y]`` is divided by its length; ``f`` is
-    the feature over its length, ``y`` its entry of ``labels`` ``[B]``. Leading axes are memories side by side.
-    The clusters don't touch each other, so all first images of a cluster are taken at once, then all second ones:
-    as many steps as the largest cluster has images in the batch.
+    the feature over its length, ``y`` its entry of ``labels`` ``[B]``, which are on the CPU. Leading axes are memories
+    side by side. The clusters don't touch each other, so all first images of a cluster are taken at once, then all
+    second ones: as many steps as the largest cluster has images in the batch.
 
     Source: alibaba/cluster-contrast-reid 57b62e9, ``CM.backward`` (a loop over the images there).
     """
     features = F.normalize(features, dim=-1).to(memory.dtype)
-    for images in _by_occurrence(labels):
-        clusters = labels[images]
+    order, counts = _by_occurrence(labels)
+    sent = send_together({"images": order.numpy(), "clusters": labels[order].numpy()}, memory.device)
+    for images, clusters in zip(sent["images"].split(counts), sent["clusters"].split(counts), strict=True):
         moved = momentum * memory[..., clusters, :] + (1 - momentum) * features[..., images, :]
         memory[..., clusters, :] = F.normalize(moved, dim=-1)
 
 
-def _by_occurrence(labels: Tensor) -> tuple[Tensor, ...]:
-    """Returns the positions of the first image of each label, those of the second ones, and so on."""
+def _by_occurrence(labels: Tensor) -> tuple[Tensor, list[int]]:
+    """Returns the positions of the first image of each label, then of the second ones, and so on; how many of each."""
     by_label = labels.argsort(stable=True)
     in_order = labels[by_label]
-    occurrence = torch.arange(labels.numel(), device=labels.device) - torch.searchsorted(in_order, in_order)
-    counts = occurrence.bincount().tolist()
-    return by_label[occurrence.argsort(stable=True)].split(counts)
+    occurrence = torch.arange(labels.numel()) - torch.searchsorted(in_order, in_order)
+    return by_label[occurrence.argsort(stable=True)], occurrence.bincount().tolist()
 
 
 def centroids(features: Tensor, labels: Tensor) -> Tensor:

@@ -22,6 +22,7 @@ from torch.nn import functional as F
 
 from pipeline.backbones.resnet import BackboneParams, ResNet
 from pipeline.batches.loading import Batch
+from pipeline.batches.sending import send
 from pipeline.config import Record
 from pipeline.layers.embedder import Embedder
 from pipeline.losses.feature_mimicry import FeatureMimicryLoss
@@ -168,7 +169,7 @@ class TwoStream(Method):
 
     def run_network(self, batch: Batch) -> TwoStreamOutput:
         """Returns pooled maps, vectors after the neck and class scores."""
-        return self.network(batch.images, batch.is_infrared)
+        return self.network(batch.images, batch.is_infrared, batch.num_infrared)
 
     def find_loss(self, output: TwoStreamOutput, batch: Batch) -> StepOutput:
         """Returns the sum of all terms of one group."""
@@ -308,9 +309,8 @@ class SMMD(TwoStream):
     def after_step(self, labels: Tensor, shared: dict[str, Tensor]) -> None:
         """Moves the prototypes by the whole batch, where they follow it."""
         if self.params.prototypes.source == "average":
-            self._update(
-                shared["vectors"], labels, shared["is_infrared"].bool(), momentum=self.params.prototypes.momentum
-            )
+            identities, momentum = send(labels.numpy(), self.prototypes.device), self.params.prototypes.momentum
+            self._update(shared["vectors"], identities, shared["is_infrared"].bool(), momentum=momentum)
 
     def _update(self, features: Tensor, labels: Tensor, is_infrared: Tensor, *, momentum: float) -> None:
         update_prototypes(self.prototypes, self.seen, features, labels, is_infrared, momentum=momentum)

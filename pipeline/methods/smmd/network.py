@@ -85,9 +85,9 @@ class TwoStreamNetwork(nn.Module):
         both = (self.visible, self.infrared)
         return [*(("conv1", stem.conv1) for stem in both), *(("bn1", stem.bn1) for stem in both), *self.trunk.items()]
 
-    def pooled(self, images: Tensor, is_infrared: Tensor) -> Tensor:
+    def pooled(self, images: Tensor, is_infrared: Tensor, num_infrared: int | None = None) -> Tensor:
         """Returns the pooled maps ``[B, C]``."""
-        maps = self._stems(images, is_infrared)
+        maps = self._stems(images, is_infrared, num_infrared)
         for name in LAYERS:
             blocks, attentions = cast(nn.Sequential, self.trunk[name]), cast(nn.ModuleList, self.non_local[name])
             for place, block in enumerate(blocks, start=len(attentions) - len(blocks)):
@@ -96,19 +96,19 @@ class TwoStreamNetwork(nn.Module):
                     maps = attentions[place](maps)
         return self.pool(maps)
 
-    def _stems(self, images: Tensor, is_infrared: Tensor) -> Tensor:
+    def _stems(self, images: Tensor, is_infrared: Tensor, num_infrared: int | None) -> Tensor:
         """Returns each image's map by the stem of its modality, in the order of the images."""
         if torch.compiler.is_exporting():  # no graph can depend on how many are infrared: both stems see all images
             return torch.where(is_infrared.view(-1, 1, 1, 1), self.infrared(images), self.visible(images))
-        visible, infrared = (~is_infrared).nonzero().squeeze(1), is_infrared.nonzero().squeeze(1)
-        sides = [(rows, stem) for rows, stem in ((visible, self.visible), (infrared, self.infrared)) if len(rows)]
-        maps = torch.cat([stem(images[rows]) for rows, stem in sides])
-        places = torch.cat([rows for rows, _ in sides])
-        return maps[places.argsort()]
+        count = int(is_infrared.sum()) if num_infrared is None else num_infrared
+        order = is_infrared.byte().argsort(stable=True)
+        sides = zip(order.split([len(order) - count, count]), (self.visible, self.infrared), strict=True)
+        maps = torch.cat([stem(images[rows]) for rows, stem in sides if len(rows)])
+        return maps[order.argsort()]
 
-    def forward(self, images: Tensor, is_infrared: Tensor) -> TwoStreamOutput:
-        """Returns what the losses need."""
-        pooled = self.pooled(images, is_infrared)
+    def forward(self, images: Tensor, is_infrared: Tensor, num_infrared: int | None = None) -> TwoStreamOutput:
+        """Returns what the losses need; ``num_infrared``, where it is known, spares a wait for the device."""
+        pooled = self.pooled(images, is_infrared, num_infrared)
         vector = self.neck(pooled)
         return TwoStreamOutput(pooled, vector, self.classifier(vector))
 
