@@ -64,7 +64,9 @@ def fingerprints():
     query, gallery = features[is_query], features[~is_query]
     people = {"query_ids": ids[is_query], "query_cameras": cameras[is_query]}
     people |= {"gallery_ids": ids[~is_query], "gallery_cameras": cameras[~is_query]}
-    found = {"world": digest(*images), "packing": digest(*(resize(image, 77, 33) for image in images))}
+    found = {"world": digest(*images)}
+    for resampling in ("bicubic", "lanczos"):
+        found[f"packing {resampling}"] = digest(*(resize(image, 77, 33, resampling) for image in images))
     for metric in ("cosine", "euclidean"):
         ranking = rank_embeddings(query, gallery, **people, metric=metric)
         near = rerank(query, gallery, metric=metric, k1=12, k2=4, weight=0.3, convention="zhong")
