@@ -118,7 +118,7 @@ def find_ray_sessions(folder: Path) -> Iterator[Leftover]:
 
 
 def find_records(runs: Path, names: Collection[str]) -> Iterator[Leftover]:
-    """Yields records of what is gone: spools that belong to no pipeline, costs of what params.yaml has no more."""
+    """Yields records of what is gone: spools that belong to no pipeline, and costs and kept outputs of other names."""
     for folder in sorted(path for path in (runs / "tracking").glob("*") if path.is_dir()):
         spools = list(folder.glob("*.jsonl"))
         if not (folder / "pipeline.json").is_file() and not any(map(is_locked, spools)):
@@ -127,6 +127,9 @@ def find_records(runs: Path, names: Collection[str]) -> Iterator[Leftover]:
         name = file.stem.partition(" ")[2].rpartition("@")[2]  # of RECIPE@DATA, which is not declared, the data
         if name and name not in names:
             yield Leftover(file, "what a stage has cost that params.yaml has no more")
+    for folder in sorted((runs / "finished" / "artifacts").glob("*/*")):
+        if folder.name not in names:
+            yield Leftover(folder, "kept of what params.yaml has no more, or of a copy that was cut short")
 
 
 def is_locked(lock: Path) -> bool:
