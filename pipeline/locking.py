@@ -62,3 +62,8 @@ def is_held(path: Path) -> bool:
         except BlockingIOError:
             return True
     return False
+
+
+def is_locked(path: Path) -> bool:
+    """Returns whether a process that still lives holds ``path``; one that is not there is not made."""
+    return path.exists() and is_held(path)
