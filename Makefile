@@ -39,21 +39,21 @@ FIND_PYTHON = for python in $(PYTHON) python3.11 python3 python3.12 python3.13; 
 
 repro: setup ## run the default experiment, print its result table
 	@dvc repro
-	@python -m pipeline.tracking.recorder
 	@python -m stages tables --show
+	@python -m pipeline.tracking.recorder
 
 tune: setup ## search better values for METHOD (docs/tuning.md)
 	@dvc repro studies/dvc.yaml:compare_tuned@$(METHOD)
-	@python -m pipeline.tracking.recorder
 	@cat artifacts/tune/$(METHOD)/best.yaml artifacts/compare_tuned/$(METHOD)/gain.md
+	@python -m pipeline.tracking.recorder
 
 study: setup ## train all rows with all their seeds, or go on with it
 	@dvc repro prepare starts
 	@python -m stages study
-	@python -m pipeline.tracking.recorder
 	@python -m stages tables --study
 	@python -m stages tables --study --show
 	@cat artifacts/study/differences.md
+	@python -m pipeline.tracking.recorder
 
 test: setup ## run the test suite, without the slow tests
 	@pytest

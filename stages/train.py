@@ -41,8 +41,10 @@ def run(given: argparse.Namespace) -> None:
 def train_as(name: str, params: dict[str, Any], resources: ResourcesParams, folder: Path) -> None:
     """Trains an experiment's block under a name and publishes its last checkpoint to ``folder``.
 
-    A training that lies there already, of the same parameters, data and code, is left as it is.
+    A training that lies there already, of the same parameters, data and code, is left as it is. One that DVC has
+    removed again, without taking it, is put back.
     """
+    from pipeline.finished import keep, put_back
     from pipeline.locking import exclusive_lock
     from pipeline.methods.registry import find
     from pipeline.tracking.runs import stage_run
@@ -50,17 +52,17 @@ def train_as(name: str, params: dict[str, Any], resources: ResourcesParams, fold
 
     data = PREPARED / params["data"]
     job = describe(name, params, find(params["method"]), data, Path(".runs"))
-    if is_published(job, folder):
-        print(f"{name}: {folder} is of these parameters, data and code already")
-        return
-    with (
-        exclusive_lock(job.run_folder, "trained"),
-        stage_run(stage="train", name=name, params=params, inputs=[data]) as tracked,
-    ):
-        from pipeline.jobs.train import train
+    made_of = job.meta["digest"]
+    with exclusive_lock(job.run_folder, "trained"):
+        if is_published(job, folder) or (put_back(folder, made_of) and is_published(job, folder)):
+            print(f"{name}: {folder} is of these parameters, data and code already")
+        else:
+            with stage_run(stage="train", name=name, params=params, inputs=[data]) as tracked:
+                from pipeline.jobs.train import train
 
-        writer = tracked.writer()
-        history = train(job, resources, writer)
-        writer.complete(history)
-        publish(job, folder, history, tracked.id)
-        shutil.rmtree(job.run_folder)
+                writer = tracked.writer()
+                history = train(job, resources, writer)
+                writer.complete(history)
+                publish(job, folder, history, tracked.id)
+        keep(folder, made_of)
+        shutil.rmtree(job.run_folder, ignore_errors=True)

@@ -19,6 +19,7 @@ def run(given: argparse.Namespace) -> None:
     """Runs a search, or goes on where it was stopped, and writes the values of the best trial."""
     from pipeline.config import load, parse
     from pipeline.experiments import resolve_experiment, resolve_search
+    from pipeline.finished import keep, put_back
     from pipeline.jobs.resources import resources_of
     from pipeline.locking import exclusive_lock
     from pipeline.methods.registry import find
@@ -31,17 +32,22 @@ def run(given: argparse.Namespace) -> None:
     experiment = resolve_experiment(tree, params.experiment)
     method, data = find(experiment["method"]), PREPARED / experiment["data"]
     folder = search_folder(name, params, experiment, method, data, Path(".runs"))
+    out = TUNED / name
     with exclusive_lock(folder, "searched"):
+        if put_back(out, folder.name):
+            keep(out, folder.name)
+            print(f"search {name}: {out} is of these parameters, data and code already")
+            return
         plan = make_plan(name, params, experiment, method, data, folder)
         with stage_run(stage="tune", name=name, params=params.model_dump(), inputs=[data]) as tracked:
             from pipeline.jobs.tune import search
 
             outcome = search(plan, resources_of(tree, "searches"), tracked)
-            out = TUNED / name
             outcome.write(out)
             measured = {"trials": len(outcome.trials), plan.criterion: outcome.best.score, "gain": outcome.gain}
             tracked.log_metrics(measured)
             for file in sorted(out.iterdir()):
                 tracked.log_artifact(file)
+            keep(out, folder.name)
             shutil.rmtree(folder)
     print(outcome.report())

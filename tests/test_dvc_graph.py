@@ -13,7 +13,7 @@ from pipeline.methods.registry import METHODS
 ROOT = Path(__file__).parents[1]
 TREE = config.load(ROOT / "params.yaml")
 OBSERVERS = (
-    *("pipeline.locking", "pipeline.progress", "pipeline.tracking", "pipeline.experiments"),
+    *("pipeline.finished", "pipeline.locking", "pipeline.progress", "pipeline.tracking", "pipeline.experiments"),
     *("pipeline.methods.registry", "stages.cli_errors", "stages.arguments"),
 )
 """They see results and errors, or have a process wait for another; what experiments.py says is in resolved files."""

@@ -82,7 +82,7 @@ def find_runs(runs: Path, current: Current) -> Iterator[Leftover]:
     for kind, place, what in kinds:
         for folder in sorted(path for path in place.glob("*-*") if path.is_dir() and RUN.fullmatch(path.name)):
             lock = folder.with_name(f"{folder.name}.lock")
-            if is_locked(lock):
+            if locking.is_locked(lock):
                 continue
             name = folder.name.rpartition("-")[0]
             try:
@@ -99,7 +99,7 @@ def find_ray_storage(runs: Path) -> Iterator[Leftover]:
     """Yields what Ray Train keeps of trainings that are not going on: they go on from checkpoints of their own."""
     for folder in sorted(path for path in (runs / "ray").glob("*") if path.is_dir()):
         lock = runs / f"{folder.name}.lock"
-        if not is_locked(lock):
+        if not locking.is_locked(lock):
             yield Leftover(
                 folder, "Ray's storage of a training that is over or stopped", lock if lock.exists() else None
             )
@@ -118,20 +118,18 @@ def find_ray_sessions(folder: Path) -> Iterator[Leftover]:
 
 
 def find_records(runs: Path, names: Collection[str]) -> Iterator[Leftover]:
-    """Yields records of what is gone: spools that belong to no pipeline, costs of what params.yaml has no more."""
+    """Yields records of what is gone: spools that belong to no pipeline, and costs and kept outputs of other names."""
     for folder in sorted(path for path in (runs / "tracking").glob("*") if path.is_dir()):
         spools = list(folder.glob("*.jsonl"))
-        if not (folder / "pipeline.json").is_file() and not any(map(is_locked, spools)):
+        if not (folder / "pipeline.json").is_file() and not any(map(locking.is_locked, spools)):
             yield Leftover(folder, "recorded lines that belong to no run")
     for file in sorted((runs / "usage").glob("*.json")):
         name = file.stem.partition(" ")[2].rpartition("@")[2]  # of RECIPE@DATA, which is not declared, the data
         if name and name not in names:
             yield Leftover(file, "what a stage has cost that params.yaml has no more")
-
-
-def is_locked(lock: Path) -> bool:
-    """Returns whether a living process holds a lock; one that is not there is not made."""
-    return lock.exists() and locking.is_held(lock)
+    for folder in sorted((runs / "finished" / "artifacts").glob("*/*")):
+        if folder.name not in names:
+            yield Leftover(folder, "kept of what params.yaml has no more, or of a copy that was cut short")
 
 
 def last_write(folder: Path) -> float:

@@ -21,6 +21,7 @@ from typing import Any
 
 from pipeline.datasets.location import UNPACKED
 from pipeline.images.table import DataError
+from pipeline.locking import exclusive_lock
 
 ENDINGS = (".zip", ".tar", ".tar.gz", ".tgz")
 MARKER = ".unpacked.json"
@@ -73,23 +74,35 @@ def unpacked(place: Path) -> Path:
     target = parent / _stem(archive)
     found = archive.stat()
     made_of = {"archive": archive.name, "size": found.st_size, "modified": found.st_mtime_ns}
-    marker = target / MARKER
-    if marker.is_file() and json.loads(marker.read_text()) == made_of:
-        return _inner(target)
-    if target.exists() and not marker.is_file():
+    if not _is_made_of(target, made_of):
+        with exclusive_lock(parent / f".{target.name}", "unpacked", waits=True):
+            if not _is_made_of(target, made_of):
+                _replace(target, archive, made_of)
+    return _inner(target)
+
+
+def _is_made_of(target: Path, made_of: dict[str, Any]) -> bool:
+    return (target / MARKER).is_file() and json.loads((target / MARKER).read_text()) == made_of
+
+
+def _replace(target: Path, archive: Path, made_of: dict[str, Any]) -> None:
+    """Ensures that a folder holds all that is in an archive, or what it held before."""
+    if target.exists() and not (target / MARKER).is_file():
         raise DataError(archive, [f"{target} is in the way of unpacking it: give that folder, or move one of the two"])
-    draft = parent / f".{target.name}.unpacking"
+    draft, before = (target.with_name(f".{target.name}.{what}") for what in ("unpacking", "before"))
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
     print(f"unpacking {archive} into {target}", file=sys.stderr)
     try:
         _unpack(archive, draft)
         (draft / MARKER).write_text(json.dumps(made_of) + "\n")
-        shutil.rmtree(target, ignore_errors=True)
+        shutil.rmtree(before, ignore_errors=True)
+        if target.exists():
+            target.rename(before)  # removed in its place and then cut short, it would still have its marker
         draft.rename(target)
     finally:
-        shutil.rmtree(draft, ignore_errors=True)
-    return _inner(target)
+        for folder in (draft, before):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _archive(place: Path) -> Path | None:
@@ -124,6 +137,9 @@ def _unpack(archive: Path, target: Path) -> None:
             _check_room(archive, sum(member.size for member in members), target)
             for member in members:
                 _extract(file, member, target)
+        expected = sum(member.kind == "file" for member in members)
+        if (there := sum(path.is_file() for path in target.rglob("*"))) != expected:
+            raise DataError(archive, [f"{there:,} of its {expected:,} files are in {target}: who removed them?"])
     except DataError:
         raise
     except DAMAGE as error:

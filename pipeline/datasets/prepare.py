@@ -149,6 +149,7 @@ def list_images(name: str, params: PrepareParams, *, workers: int) -> Listing:
     if params.people is None:
         folder = unpacked(locate(name if reader.TITLE is None else kind))
     else:
-        world.render(params.people, RAW / name, workers=workers)
+        with exclusive_lock(RAW / name, "rendered", waits=True):
+            world.render(params.people, RAW / name, workers=workers)
         folder = RAW / name / kind
     return reader.list_images(folder, **settings.model_dump())

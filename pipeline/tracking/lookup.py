@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.tracking.address import SQLITE, masked, refuse_unusable, tracking_uri
 from pipeline.tracking.runs import tracking_folder
-from pipeline.tracking.store import SQLITE
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -51,14 +51,17 @@ def recorded_runs(stages: Collection[str]) -> list[Recorded]:
     """Returns the runs of these stages that ended well, in every experiment of the store, the newest first.
 
     Raises:
-        ValueError: when the store is a database that is not there.
+        ValueError: when the store is a database that is not there, or does not answer.
     """
-    uri = os.environ.get("MLFLOW_TRACKING_URI") or f"{SQLITE}{tracking_folder().parents[1] / 'mlflow.db'}"
+    uri = tracking_uri(tracking_folder().parents[1])
+    refuse_unusable(uri)
     if uri.startswith(SQLITE) and not Path(uri.removeprefix(SQLITE)).is_file():
-        raise ValueError(f"no runs are recorded at {uri}: run the stages with tracking on first")
-    client = open_client(uri)
-    ended_well = all_runs(client, "attributes.status = 'FINISHED'")
-    found = [run for run in ended_well if run.data.tags.get("stage") in stages]
+        raise ValueError(f"no runs are recorded at {masked(uri)}: run the stages with tracking on first")
+    try:
+        ended_well = all_runs(open_client(uri), "attributes.status = 'FINISHED'")
+        found = [run for run in ended_well if run.data.tags.get("stage") in stages]
+    except Exception as error:  # MLflow's own, those of its database's driver, and those of its client of HTTP
+        raise ValueError(f"{masked(uri)} can't be read: {masked(str(error))}") from None
     found.sort(key=lambda run: run.info.end_time, reverse=True)
     return [
         Recorded(

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlparse
 
+from pipeline.tracking.address import SQLITE
 from pipeline.tracking.lookup import OUT, all_runs, open_client
-from pipeline.tracking.store import SQLITE
 
 if TYPE_CHECKING:
     from mlflow.entities import Run

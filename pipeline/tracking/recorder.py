@@ -12,6 +12,7 @@ import os
 import shutil
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,14 +21,18 @@ import psutil
 
 from pipeline import locking
 from pipeline.tracking import lineage, spool
+from pipeline.tracking.address import masked, refuse_unusable, tracking_uri, unmasked
 from pipeline.tracking.runs import tracking_folder
-from pipeline.tracking.store import Store, UnreachableError
+from pipeline.tracking.store import RefusedError, Store, UnreachableError
 
 log = logging.getLogger("recorder")
 
 POLL_SECONDS = 0.2
 RETRY_SECONDS = 10.0
 SYSTEM_METRICS_SECONDS = 10.0
+
+HEADER, PROCESS = {"process", "root", "experiment", "uri"}, {"host", "pid", "started", "name", "key"}
+"""What is needed of a pipeline.json, and of its process."""
 
 QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -90,7 +95,8 @@ class Pipeline:
 
     def __init__(self, folder: Path):
         self.folder = folder
-        self.header: dict[str, Any] = json.loads((folder / "pipeline.json").read_text())
+        self.header = _header(folder / "pipeline.json")
+        self.problem = ""
         self.children: dict[str, Child] = {}
         self.store: Store | None = None
         self.run: str | None = None
@@ -110,7 +116,7 @@ class Pipeline:
     def forward(self) -> None:
         """Takes what is new to the store; the folder is removed once the pipeline is over and all of it sent."""
         if self.children:
-            self.store = self.store or Store(self.header["uri"], self.header["experiment"])
+            self.store = self.store or Store(self._address(), self.header["experiment"])
             self.run = self.run or self._start(self.store)
             for child in self.children.values():
                 child.forward(self.store, self._parent_of)
@@ -135,6 +141,23 @@ class Pipeline:
                 event = {"event": "metrics", "time": now, "step": step, "values": values, "system": True}
                 with contextlib.suppress(OSError):  # a full disk costs a sample, not the recorder
                     spool.append(child.path, event)
+
+    def _address(self) -> str:
+        """Returns where the runs go: to the address of now, where that of then can't be one.
+
+        Raises:
+            RefusedError: when neither can, or the environment has no password for it.
+        """
+        now = tracking_uri(self.folder.parents[2])
+        try:
+            address = unmasked(self.header["uri"], os.environ)
+            with contextlib.suppress(ValueError):
+                refuse_unusable(address)
+                return address
+            refuse_unusable(now)
+        except ValueError as error:
+            raise RefusedError(str(error)) from None
+        return now
 
     def _parent_of(self, start: dict[str, Any]) -> str:
         """Returns the run that a run with this first event belongs to: a stage's for a trial, else the pipeline's."""
@@ -165,6 +188,21 @@ class Pipeline:
         store.end(run, bad[0] if bad else "FINISHED", end)
 
 
+def _header(file: Path) -> dict[str, Any]:
+    """Returns what is known of a pipeline.
+
+    Raises:
+        ValueError: when the file is cut short, or not of this project.
+    """
+    header = json.loads(file.read_text())
+    process = header.get("process") if isinstance(header, dict) else None
+    if not isinstance(process, dict):
+        raise ValueError("it names no process")
+    if missing := sorted((HEADER - header.keys()) | (PROCESS - process.keys())):
+        raise ValueError(f"without {', '.join(missing)}")
+    return header
+
+
 class Machine:
     """The state of this machine, under the names MLflow uses for it."""
 
@@ -191,37 +229,60 @@ class Machine:
         return {f"system/{name}": value for name, value in values.items()}
 
 
-def record(folder: Path) -> list[Pipeline]:
-    """Forwards every pipeline in ``folder`` until all are over; returns those that could not be sent."""
+def record(folder: Path) -> dict[Path, str]:
+    """Forwards every pipeline in ``folder`` until all are over; returns the folders of the unsent, and why.
+
+    What is wrong with one of them stops no other.
+    """
     pipelines: dict[Path, Pipeline] = {}
+    unreadable: dict[Path, str] = {}
     machine = Machine()
     silent_until: dict[str, float] = {}
     while True:
-        for header in folder.glob("*/pipeline.json"):
-            if header.parent not in pipelines:
-                pipelines[header.parent] = Pipeline(header.parent)
-        for pipeline in pipelines.values():
-            uri = pipeline.header["uri"]
-            pipeline.find_spools()
+        for place in (
+            {header.parent for header in folder.glob("*/pipeline.json")} - pipelines.keys() - unreadable.keys()
+        ):
             try:
-                if time.monotonic() > silent_until.get(uri, 0.0):
-                    pipeline.forward()
-            except UnreachableError as error:
-                log.warning("%s does not answer, its runs wait in %s: %.300s", uri, folder, error)
-                silent_until[uri] = time.monotonic() + RETRY_SECONDS
-            if uri in silent_until:
-                pipeline.report_no_run()
+                pipelines[place] = Pipeline(place)
+            except (OSError, ValueError) as error:
+                unreadable[place] = f"its pipeline.json can't be read ({error}): remove the folder"
+                log.warning("%s: %s", place, unreadable[place])
+        for pipeline in pipelines.values():
+            _take(pipeline, silent_until)
             pipeline.sample(machine)
-        pipelines = {path: pipeline for path, pipeline in pipelines.items() if path.is_dir()}
+        pipelines = {place: pipeline for place, pipeline in pipelines.items() if place.is_dir()}
         if all(pipeline.is_over for pipeline in pipelines.values()):
-            return list(pipelines.values())
+            return unreadable | {place: pipeline.problem for place, pipeline in pipelines.items()}
         time.sleep(POLL_SECONDS)
 
 
-def run(folder: Path) -> list[Pipeline]:
-    """Records unless ``folder`` has a recorder already; returns what could not be sent."""
-    unsent: list[Pipeline] = []
-    while {header.parent for header in folder.glob("*/pipeline.json")} - {pipeline.folder for pipeline in unsent}:
+def _take(pipeline: Pipeline, silent_until: dict[str, float]) -> None:
+    """Takes what is new of a pipeline to its store, unless this has not answered just now; says what went wrong."""
+    uri, before, cause = pipeline.header["uri"], pipeline.problem, None
+    try:
+        pipeline.find_spools()
+        if time.monotonic() > silent_until.get(uri, 0.0):
+            pipeline.problem = ""
+            pipeline.forward()
+        else:
+            pipeline.problem = before or f"{uri} has not answered just now"
+    except UnreachableError as error:
+        how = "refuses" if isinstance(error, RefusedError) else "does not answer now"
+        pipeline.problem = f"{uri} {how}: {error}"
+        silent_until[uri] = time.monotonic() + RETRY_SECONDS
+    except Exception as error:
+        pipeline.problem = f"its lines can't be understood ({type(error).__name__}: {error})"
+        cause = error
+    if pipeline.problem:
+        pipeline.report_no_run()
+        if pipeline.problem != before:
+            log.warning("%s waits: %.500s", pipeline.folder, pipeline.problem, exc_info=cause)
+
+
+def run(folder: Path) -> dict[Path, str]:
+    """Records unless ``folder`` has a recorder already; returns the folders of what could not be sent, and why."""
+    unsent: dict[Path, str] = {}
+    while {header.parent for header in folder.glob("*/pipeline.json")} - unsent.keys():
         held = locking.hold(folder / "recorder.lock")
         if held is None:
             break
@@ -232,21 +293,33 @@ def run(folder: Path) -> list[Pipeline]:
     return unsent
 
 
+class Masked(logging.Formatter):
+    """Writes records of any library without the passwords in them."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Returns a line, and the traceback."""
+        return masked(super().format(record))
+
+
 def main() -> None:
-    """Runs the recorder of the folder given, or else sends what waits in this project."""
+    """Runs the recorder of the folder given, or else sends what waits in this project. Its status is always 0."""
     os.environ.pop("MLFLOW_RUN_ID", None)
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
-    if len(sys.argv) > 1:
-        logging.basicConfig(format="%(asctime)s %(message)s")
-        run(Path(sys.argv[1]))
-    elif (folder := tracking_folder()).is_dir():
-        logging.basicConfig(level=logging.ERROR)
+    by_hand = len(sys.argv) == 1
+    logging.basicConfig(level=logging.CRITICAL if by_hand else logging.WARNING)
+    logging.getLogger().handlers[0].setFormatter(Masked("%(asctime)s %(message)s"))
+    folder = tracking_folder() if by_hand else Path(sys.argv[1])
+    try:
         deadline = time.monotonic() + 2 * RETRY_SECONDS
-        while locking.is_held(folder / "recorder.lock") and time.monotonic() < deadline:
+        while by_hand and locking.is_locked(folder / "recorder.lock") and time.monotonic() < deadline:
             time.sleep(POLL_SECONDS)
-        for pipeline in run(folder):
-            print(f"{pipeline.header['uri']} does not answer: the runs in {pipeline.folder} are sent later")
+        unsent = run(folder)
+    except Exception:
+        log.exception("recording has ended")
+        unsent = {folder: masked(traceback.format_exc(limit=0).strip())}
+    for place, why in unsent.items() if by_hand else ():
+        print(f"not sent yet, the runs in {place} wait: {why}")
 
 
 if __name__ == "__main__":

@@ -25,12 +25,14 @@ from filelock import FileLock
 from pipeline import locking
 from pipeline.provenance import git_commit
 from pipeline.tracking import lineage, spool, usage
+from pipeline.tracking.address import masked, refuse_unusable, tracking_uri
 from pipeline.tracking.metrics import MetricsWriter
 
 log = logging.getLogger(__name__)
 
 GROUPED_BY = ("method", "seed", "data")
 """Keys of an experiment that are tags of its runs too: MLflow groups runs by tags."""
+RECORDER_LOG = "recorder.log"
 ID_PATIENCE_SECONDS = 20.0
 """How long a stage waits for its run's id: a new database takes up to 15 s, a dead server none."""
 
@@ -190,6 +192,7 @@ def usage_folder() -> Path:
 def _open(stage: str) -> tuple[StageRun, FileLock | None]:
     """Returns a run with a new spool and a recorder that reads it, or a silent run if that fails."""
     folder = tracking_folder()
+    address = tracking_uri(folder.parents[1])
     process = lineage.pipeline_process()
     try:
         pipeline = folder / f"{process['pid']}-{process['started']:.0f}"
@@ -200,7 +203,7 @@ def _open(stage: str) -> tuple[StageRun, FileLock | None]:
                 "process": process,
                 "root": str(Path.cwd()),
                 "experiment": os.environ.get("MLFLOW_EXPERIMENT_NAME") or _study(),
-                "uri": os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{folder.parents[1] / 'mlflow.db'}",
+                "uri": masked(address),
             },
         )
         path = pipeline / f"{stage}-{uuid.uuid4().hex[:12]}.jsonl"
@@ -210,6 +213,10 @@ def _open(stage: str) -> tuple[StageRun, FileLock | None]:
     except OSError as error:
         log.warning("no tracking of this stage: %s", error)
         return StageRun(), None
+    try:
+        refuse_unusable(address)
+    except (OSError, ValueError) as error:
+        log.warning("nothing is recorded yet, it waits in %s: %s", pipeline, error)
     return StageRun(path), held
 
 
@@ -251,7 +258,9 @@ def _experiment_of(checkpoint: Path) -> dict[str, Any]:
 
 def start_recorder(folder: Path) -> subprocess.Popen[bytes]:
     """Starts the recorder of ``folder`` as a process that outlives this one; it ends by itself."""
-    with (folder / "recorder.log").open("ab") as output:
+    (folder / RECORDER_LOG).touch(spool.PRIVATE)
+    (folder / RECORDER_LOG).chmod(spool.PRIVATE)
+    with (folder / RECORDER_LOG).open("ab") as output:
         return subprocess.Popen(
             [sys.executable, "-m", "pipeline.tracking.recorder", str(folder)],
             cwd=Path(__file__).parents[2],

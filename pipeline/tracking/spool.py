@@ -20,6 +20,9 @@ from pipeline import locking
 
 log = logging.getLogger(__name__)
 
+PRIVATE = 0o600
+"""Of what may say where a server is, and who asks it."""
+
 
 def create(path: Path) -> FileLock:
     """Makes an empty spool and returns its lock; nobody sees it unlocked before its stage has ended."""
@@ -63,5 +66,6 @@ def write_once(path: Path, value: dict[str, Any]) -> None:
     if path.exists():
         return
     unseen = path.with_name(f".{path.name}.{os.getpid()}")
+    unseen.touch(PRIVATE)
     unseen.write_text(json.dumps(value))
     unseen.replace(path)

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import logging
+import queue
+import re
+import sqlite3
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipeline import locking
+from pipeline.tracking.address import SQLITE, masked
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -18,7 +24,6 @@ Answer = TypeVar("Answer")
 
 log = logging.getLogger(__name__)
 
-SQLITE = "sqlite:///"
 MIGRATION_PATIENCE_SECONDS = 60.0
 
 BATCH = 1000
@@ -26,10 +31,23 @@ BATCH = 1000
 
 HOPELESS = {"INVALID_PARAMETER_VALUE", "BAD_REQUEST", "RESOURCE_ALREADY_EXISTS", "RESOURCE_DOES_NOT_EXIST"}
 """Answers that will be the same next time: such an event is given up, all others wait for a better hour."""
+NOT_ALLOWED = {
+    "UNAUTHENTICATED": "it does not know who asks: set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD",
+    "CUSTOMER_UNAUTHORIZED": "it does not know who asks: set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD",
+    "PERMISSION_DENIED": "this user may not write there: ask for the permission, or name another user",
+    "ENDPOINT_NOT_FOUND": "no tracking server is at this address: name another",
+}
+"""Answers that a person has to do something about, and what."""
+ANSWER_SECONDS = 60.0
+"""How long an answer may take in all. The limit of MLflow's own is one between two bytes."""
 
 
 class UnreachableError(Exception):
     """The store does not answer now; it may later."""
+
+
+class RefusedError(UnreachableError):
+    """The store answers that it will not, and says so until somebody does what the message says."""
 
 
 class Store:
@@ -40,11 +58,9 @@ class Store:
     """
 
     def __init__(self, uri: str, experiment: str):
-        import mlflow
-
         self.uri = uri
         with _sole_user(uri):
-            self.client: MlflowClient = mlflow.MlflowClient(uri)
+            self.client: MlflowClient = self._ask(_open, uri)
             self.experiment: str = self._ask(self._experiment, uri, experiment)
 
     def run(self, tag: str, value: str, *, name: str, start: float, tags: dict[str, str], parent: str | None) -> str:
@@ -79,19 +95,24 @@ class Store:
         self._ask_or_give_up("end", self._end, run, {"status": status, "time": time})
 
     def _ask(self, question: Callable[..., Answer], *arguments: Any, **named: Any) -> Answer:
+        """Returns the answer; the error bears what went wrong, without passwords."""
         try:
+            if self.uri.startswith("http"):
+                return _within(ANSWER_SECONDS, lambda: question(*arguments, **named))
             return question(*arguments, **named)
+        except UnreachableError:
+            raise
         except Exception as error:
-            raise UnreachableError(str(error)) from error
+            code, said = getattr(error, "error_code", ""), masked(f"{type(error).__name__}: {error}")
+            if code in NOT_ALLOWED or code in HOPELESS:
+                raise RefusedError(" ".join(filter(None, [NOT_ALLOWED.get(code), f"({said})"]))) from error
+            raise UnreachableError(said) from error
 
     def _ask_or_give_up(self, what: Any, question: Callable[..., Any], *arguments: Any, **named: Any) -> None:
-        from mlflow.exceptions import MlflowException
-
         try:
             self._ask(question, *arguments, **named)
-        except UnreachableError as error:
-            cause = error.__cause__
-            if not isinstance(cause, MlflowException) or cause.error_code not in HOPELESS:
+        except RefusedError as error:
+            if getattr(error.__cause__, "error_code", "") not in HOPELESS:
                 raise
             log.warning("given up: %s: %s", what, error)
 
@@ -99,6 +120,11 @@ class Store:
         from mlflow.exceptions import MlflowException
 
         if found := self.client.get_experiment_by_name(name):
+            if found.lifecycle_stage != "active":
+                raise RefusedError(
+                    f"its experiment {name} is deleted: restore it (mlflow experiments restore --experiment-id "
+                    f"{found.experiment_id}), or delete it for good (mlflow gc)"
+                )
             return found.experiment_id
         place = str(Path(uri.removeprefix(SQLITE)).parent / "mlartifacts") if uri.startswith(SQLITE) else None
         try:
@@ -109,6 +135,7 @@ class Store:
             raise
 
     def _run(self, tag: str, value: str, name: str, start: int, tags: dict[str, str], parent: str | None) -> str:
+        value = value.replace("'", "_")  # which a filter can't hold beside the other kind of quotes
         found: list[Run] = self.client.search_runs([self.experiment], f"tags.`{tag}` = '{value}'", max_results=1)
         if found:
             if found[0].info.status != "RUNNING":
@@ -158,13 +185,13 @@ class Store:
     def _model(self, run: str, event: dict[str, Any]) -> None:
         import mlflow
 
+        name = re.sub(r"""[/:.%"']""", "_", event["name"])  # of these MLflow takes none
         digest = f"unknown {event['time']}" if event["digest"] == "unknown" else event["digest"]
-        wanted = f"tags.`dvc.hash` = '{digest}' AND name = '{event['name']}'"
-        found = self.client.search_logged_models([self.experiment], wanted, max_results=1)
+        found = self.client.search_logged_models([self.experiment], f"tags.`dvc.hash` = '{digest}'")
         mlflow.set_tracking_uri(self.uri)
-        model = found[0] if found else None
+        model = next((one for one in found if one.name == name), None)
         model = model or mlflow.create_external_model(
-            name=event["name"],
+            name=name,
             source_run_id=event["source_run"] or run,
             tags={"checkpoint": event["folder"], "dvc.hash": digest},
             experiment_id=self.experiment,
@@ -177,18 +204,82 @@ class Store:
         self.client.set_terminated(run, event["status"], int(event["time"] * 1000))
 
 
+def _open(uri: str) -> MlflowClient:
+    """Returns a client; a database that is not there is made beside its place, and is there whole or not at all."""
+    import mlflow
+
+    file = Path(uri.removeprefix(SQLITE))
+    if uri.startswith(SQLITE):
+        if _is_half_made(file):
+            aside = file.with_name(f"{file.name}.broken-{time.strftime('%Y%m%d-%H%M%S')}")
+            log.warning("%s was interrupted while it was made: moved to %s, and made anew", file, aside)
+            file.rename(aside)
+        if not file.exists():
+            from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+            draft = file.with_name(f".{file.name}.new")
+            for rest in file.parent.glob(f"{draft.name}*"):
+                rest.unlink()
+            SqlAlchemyStore(f"{SQLITE}{draft}", str(file.parent / "mlartifacts"))._dispose_engine()
+            draft.rename(file)
+    return mlflow.MlflowClient(uri)
+
+
+def _is_half_made(file: Path) -> bool:
+    """Returns whether a database is there without MLflow's first experiment, which is the last that it makes in one."""
+    if not file.is_file() or file.stat().st_size == 0:
+        return file.is_file()
+    with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as opened:
+        try:
+            return opened.execute("SELECT 1 FROM experiments LIMIT 1").fetchone() is None
+        except sqlite3.OperationalError as error:
+            return "no such table" in str(error)
+
+
+def _within(seconds: float, question: Callable[[], Answer]) -> Answer:
+    """Returns the answer to a question, or stops waiting for it.
+
+    Raises:
+        UnreachableError: when it takes longer.
+    """
+    answers: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
+
+    def ask() -> None:
+        try:
+            answers.put((question(), None))
+        except BaseException as error:
+            answers.put((None, error))
+
+    threading.Thread(target=ask, name="question", daemon=True).start()
+    try:
+        answer, error = answers.get(timeout=seconds)
+    except queue.Empty:
+        raise UnreachableError(f"no whole answer within {seconds:.0f} s") from None
+    if error is not None:
+        raise error
+    return answer
+
+
 @contextmanager
 def _sole_user(uri: str) -> Iterator[None]:
-    """Keeps other processes from opening the database meanwhile: two that migrate a new one break it."""
+    """Keeps other processes from opening the database meanwhile: two that migrate a new one break it.
+
+    Raises:
+        UnreachableError: when its folder takes no lock, or another process has it for too long.
+    """
     if not uri.startswith(SQLITE):
         yield
         return
-    held = locking.hold(Path(uri.removeprefix(SQLITE) + ".lock"), patience_seconds=MIGRATION_PATIENCE_SECONDS)
+    try:
+        held = locking.hold(Path(uri.removeprefix(SQLITE) + ".lock"), patience_seconds=MIGRATION_PATIENCE_SECONDS)
+    except OSError as error:
+        raise UnreachableError(str(error)) from error
+    if held is None:
+        raise UnreachableError("another process is making the database")
     try:
         yield
     finally:
-        if held is not None:
-            held.release()
+        held.release()
 
 
 def _metrics(

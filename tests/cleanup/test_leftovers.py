@@ -114,8 +114,11 @@ def test_records_of_what_is_gone_go_and_runs_that_wait_to_be_sent_stay(tmp_path)
     (tmp_path / "usage").mkdir()
     for name in ("train mdpr", "train agw@people", "train gone", "tables"):
         (tmp_path / "usage" / f"{name}.json").write_text("{}")
+    for name in ("mdpr", "gone"):
+        (tmp_path / "finished" / "artifacts" / "train" / name).mkdir(parents=True)
+    gone = [tmp_path / "usage" / "train gone.json", tmp_path / "finished" / "artifacts" / "train" / "gone"]
     held = locking.hold(living / "train-1.jsonl")
     try:
-        assert paths(find_records(tmp_path, {"mdpr", "people"})) == [lost, tmp_path / "usage" / "train gone.json"]
+        assert paths(find_records(tmp_path, {"mdpr", "people"})) == [lost, *gone]
     finally:
         held.release()

@@ -2,12 +2,15 @@ import gzip
 import io
 import struct
 import tarfile
+import threading
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from pipeline import locking
 from pipeline.datasets import archives
 from pipeline.datasets.archives import unpacked
 from pipeline.images.table import DataError
@@ -47,12 +50,17 @@ def write_entry(path: Path, **attributes: object) -> Path:
     return path
 
 
+def content(folder: Path) -> list[Path]:
+    """Returns what is in a folder, without the lock, which stays."""
+    return sorted(path for path in folder.rglob("*") if path.suffix != ".lock")
+
+
 def refused(path: Path) -> str:
     """Returns the problem with which an archive is refused; nothing of it is left, nor anything beside."""
-    before = sorted(path.parent.rglob("*"))
+    before = content(path.parent)
     with pytest.raises(DataError) as error:
         unpacked(path)
-    assert sorted(path.parent.rglob("*")) == before
+    assert content(path.parent) == before
     return error.value.problems[0]
 
 
@@ -68,7 +76,42 @@ def test_an_archive_stands_for_its_folder_by_either_name(tmp_path: Path, ending:
         assert folder == tmp_path / "market1501" / "set", "the folder that is alone in it"
         for name, content in GOOD.items():
             assert (folder.parent / name).read_bytes() == content
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["market1501", archive.name])
+    assert {path.name for path in tmp_path.iterdir()} == {"market1501", ".market1501.lock", archive.name}
+
+
+def test_who_needs_an_archive_that_is_being_unpacked_waits_and_finds_all_of_it(
+    tmp_path: Path, ending: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    archive = write(tmp_path / f"set{ending}", {f"set/{number}.jpg": b"x" for number in range(50)})
+    monkeypatch.setattr(locking, "PATIENCE_SECONDS", 0.05)
+    extract, counts = archives._extract, []
+    second = threading.Thread(target=lambda: counts.append(len(list(unpacked(archive).iterdir()))))
+
+    def slow(*arguments: Any) -> None:
+        if second.ident is None:
+            second.start()
+            second.join(0.5)
+            assert second.is_alive(), "it waits"
+        extract(*arguments)
+
+    monkeypatch.setattr(archives, "_extract", slow)
+    counts.append(len(list(unpacked(archive).iterdir())))
+    second.join()
+    assert counts == [50, 50]
+    assert "set is being unpacked by another process: waiting for it" in capsys.readouterr().err
+
+
+def test_what_lacks_files_of_its_archive_is_not_taken_for_whole(
+    tmp_path: Path, ending: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive, extract = write(tmp_path / f"set{ending}", GOOD), archives._extract
+
+    def robbed(file: Any, member: Any, target: Path) -> None:
+        extract(file, member, target)
+        (target / "set" / "query" / "a.jpg").unlink(missing_ok=True)
+
+    monkeypatch.setattr(archives, "_extract", robbed)
+    assert "2 of its 3 files are in" in refused(archive)
 
 
 def test_it_is_unpacked_once_and_again_when_it_changes(tmp_path: Path, ending: str) -> None:
@@ -98,7 +141,7 @@ def test_an_unpacking_that_was_stopped_leaves_nothing_and_is_begun_anew(
         patch.setattr(archives, "_extract", stop)
         with pytest.raises(KeyboardInterrupt):
             unpacked(archive)
-    assert [path.name for path in tmp_path.iterdir()] == [archive.name]
+    assert content(tmp_path) == [archive]
     half.mkdir()
     (half / "junk").write_bytes(b"from a kill")
     assert sorted(path.name for path in unpacked(archive).iterdir()) == ["query", "readme.txt"]

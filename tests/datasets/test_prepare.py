@@ -1,5 +1,6 @@
 import os
 import shutil
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from pipeline.datasets.readers import market1501
 from pipeline.datasets.validation.report import Report
 from pipeline.images.store import ImageStore
 from pipeline.images.table import Counts, DataError
+from pipeline.synthetic_people import world
 from pipeline.tables.published import read_published
 from tests.datasets import tiny_sets
 
@@ -234,3 +236,25 @@ def test_two_processes_that_prepare_the_same_are_refused_and_the_first_keeps_wha
     assert tried
     pack("small", params(), Path("alone"))
     assert (ImageStore(Path("out")).images == ImageStore(Path("alone")).images).all()
+
+
+def test_a_world_that_is_being_rendered_is_waited_for_by_who_looks_at_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(locking, "PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    render_chunk, reports = world._render_chunk, []
+    given = params(people=PEOPLE | SMALL)
+    second = threading.Thread(target=lambda: reports.append(check("small", given, Path("looked"))))
+
+    def slow(*arguments: Any) -> int:
+        if second.ident is None:
+            second.start()
+            second.join(0.5)
+            assert second.is_alive(), "it waits"
+        return render_chunk(*arguments)
+
+    monkeypatch.setattr(world, "_render_chunk", slow)
+    reports.append(pack("small", given, Path("out"))[1])
+    second.join()
+    first, last = (report.as_json() for report in reports)
+    assert first == last
+    assert first["sizes"]["train"]["images"] == 5

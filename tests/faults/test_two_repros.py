@@ -4,9 +4,20 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
+import yaml
 
+from pipeline import locking
+from tests.noise import BASELINE, changed
+from tests.stages.conftest import make_project
+
+TRAIN = {
+    "cmd": f"{sys.executable} -m stages train pretrain",
+    "deps": ["params.yaml"],
+    "outs": ["artifacts/train/pretrain"],
+}
 STAGE = """\
 stages:
   train:
@@ -22,7 +33,8 @@ def dvc(tmp_path):
 
     def start(*command):
         return subprocess.Popen(
-            [sys.executable, "-m", "dvc", *command], cwd=tmp_path, env={**os.environ, "DVC_NO_ANALYTICS": "1"},
+            [sys.executable, "-m", "dvc", *command], cwd=tmp_path,
+            env={**os.environ, "DVC_NO_ANALYTICS": "1", "PYTHONPATH": str(Path(__file__).parents[2])},
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
 
@@ -31,11 +43,39 @@ def dvc(tmp_path):
     (tmp_path / "over").touch()
 
 
-def wait_for_runs(folder, count):
+@pytest.fixture
+def project(tmp_path, noise):
+    """A project of DVC that trains some seconds."""
+    (tmp_path / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"train": TRAIN}}))
+    project = make_project(tmp_path, noise)
+    project.add("recipes", baseline=changed(BASELINE, training__epochs=20))
+    return project
+
+
+def test_what_a_stage_has_trained_after_dvc_alone_was_killed_is_taken_and_not_trained_again(dvc, project):
+    first = dvc("repro")
+    lock, out = (project.folder / place for place in (".runs/*.lock", "artifacts/train/pretrain"))
+    wait_for(lambda: [file for file in lock.parent.glob(lock.name) if locking.is_held(file)])
+    first.kill()
+    first.communicate(timeout=120)  # until the stage has ended, which has the same output
+    before = {file.name: file.read_bytes() for file in out.iterdir()}
+    second = dvc("repro")
+    said, _ = second.communicate(timeout=120)
+    assert second.returncode == 0, said
+    assert "epoch" not in said
+    assert {file.name: file.read_bytes() for file in out.iterdir()} == before
+    assert "artifacts/train/pretrain" in (project.folder / "dvc.lock").read_text()
+
+
+def wait_for(happens):
     deadline = time.monotonic() + 120
-    while not (folder / "ran").exists() or len((folder / "ran").read_text().split()) < count:
-        assert time.monotonic() < deadline, "the stage was never begun"
-        time.sleep(0.1)
+    while not happens():
+        assert time.monotonic() < deadline, "it was never begun"
+        time.sleep(0.05)
+
+
+def wait_for_runs(folder, count):
+    wait_for(lambda: (folder / "ran").exists() and len((folder / "ran").read_text().split()) >= count)
 
 
 def test_a_second_repro_ends_at_once_and_names_the_first(dvc, tmp_path):

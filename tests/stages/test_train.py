@@ -102,6 +102,42 @@ def test_a_finished_training_that_lies_there_is_not_trained_again(fresh, capsys)
     assert "epoch" not in said.err
 
 
+def content(folder):
+    return {file.name: file.read_bytes() for file in folder.iterdir()}
+
+
+def test_a_finished_training_that_was_removed_again_is_put_back_as_often_as_that_happens(fresh, capsys):
+    fresh.add("recipes", baseline=changed(BASELINE, training__epochs=1))
+    fresh.run("train", "pretrain")
+    out = fresh.folder / "artifacts" / "train" / "pretrain"
+    before = content(out)
+    capsys.readouterr()
+    for _ in range(2):
+        shutil.rmtree(out)  # as DVC does, before it runs a stage
+        fresh.run("train", "pretrain")
+        assert content(out) == before
+    assert "epoch" not in capsys.readouterr().err
+    shutil.rmtree(out)
+    fresh.add("recipes", baseline=changed(BASELINE, training__epochs=1, settings__smoothing=0.2))
+    fresh.run("train", "pretrain")
+    assert content(out) != before
+    kept = list((fresh.folder / ".runs" / "finished" / "artifacts" / "train").iterdir())
+    assert [folder.name for folder in kept] == ["pretrain"], "one for each output"
+
+
+def test_a_kept_training_that_was_altered_is_refused_once_and_then_made_anew(fresh, refused):
+    fresh.add("recipes", baseline=changed(BASELINE, training__epochs=1))
+    fresh.run("train", "pretrain")
+    out = fresh.folder / "artifacts" / "train" / "pretrain"
+    before = content(out)["model.safetensors"]
+    (fresh.folder / ".runs" / "finished" / "artifacts" / "train" / "pretrain" / "model.safetensors").write_bytes(b"")
+    shutil.rmtree(out)
+    assert "model.safetensors differs from what was saved" in refused(fresh, "train", "pretrain")
+    shutil.rmtree(out)
+    fresh.run("train", "pretrain")
+    assert content(out)["model.safetensors"] == before
+
+
 def test_a_changed_parameter_is_trained_again(fresh):
     fresh.add("recipes", baseline=changed(BASELINE, training__epochs=1))
     fresh.run("train", "pretrain")
@@ -208,6 +244,7 @@ def test_a_stage_that_is_terminated_saves_ends_with_143_and_goes_on_bit_for_bit(
     files, history = published(fresh)
 
     shutil.rmtree(fresh.folder / "artifacts")
+    shutil.rmtree(fresh.folder / ".runs")
     fresh.run("train", "pretrain")
     expected_files, expected_history = published(fresh)
     assert files == expected_files

@@ -1,4 +1,5 @@
 import json
+import shutil
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -47,6 +48,21 @@ def test_a_search_leaves_what_it_found_and_nothing_else(fresh, search, capsys):
     assert sorted(file.name for file in out.iterdir()) == ["best.yaml", "search.json", "trials.csv"]
     assert not [path for path in (fresh.folder / ".runs" / "tune").iterdir() if path.is_dir()]
     assert "best: trial 2, val_mAP 0.3000 after 4 epochs; start: 0.2000; gain +0.1000" in capsys.readouterr().out
+
+
+def test_a_finished_search_that_was_removed_again_is_put_back(fresh, search, capsys, monkeypatch):
+    declare(fresh)
+    fresh.run("tune", "pretrain")
+    out = fresh.folder / "artifacts" / "tune" / "pretrain"
+    before = {file.name: file.read_bytes() for file in out.iterdir()}
+    monkeypatch.delattr(sys.modules["pipeline.jobs.tune"], "search")
+    for _ in range(2):
+        shutil.rmtree(out)
+        fresh.run("tune", "pretrain")
+        assert {file.name: file.read_bytes() for file in out.iterdir()} == before
+    declare(fresh, pretrain={**SMALL, "trials": 9})
+    with pytest.raises(ImportError):
+        fresh.run("tune", "pretrain")
 
 
 def test_a_search_that_another_process_is_at_is_refused_before_anything_is_made(fresh, search, refused, monkeypatch):

@@ -68,12 +68,12 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def send() -> Callable[[Path], str]:
+def send() -> Callable[..., str]:
     """Sends what waits in a project, by hand; returns what is printed."""
 
-    def send(root: Path) -> str:
+    def send(root: Path, **variables: str) -> str:
         command = [sys.executable, "-m", "pipeline.tracking.recorder"]
-        environment = {**os.environ, "PYTHONPATH": str(PROJECT), "DVC_ROOT": str(root)}
+        environment = {**os.environ, "PYTHONPATH": str(PROJECT), "DVC_ROOT": str(root), **variables}
         answer = _run(command, root, environment)
         assert answer.returncode == 0, answer.stderr
         return answer.stdout

@@ -25,6 +25,7 @@ from pipeline.datasets.listing import Listing
 from pipeline.datasets.location import UNPACKED, advice
 from pipeline.datasets.threads import in_threads
 from pipeline.images.table import Counts, DataError, Entry
+from pipeline.locking import exclusive_lock
 
 PUBLISHED = {
     "labeled": Counts(7_368, 767, 1_400, 700, 5_328, 700),
@@ -114,16 +115,23 @@ def _unpack(folder: Path, boxes: str) -> Path:
     if raw is None:
         raise DataError(folder, [f"expected images_{boxes} or {RAW_FILES[0]} in it. {ADVICE}"])
     target = UNPACKED / "cuhk03" / f"images_{boxes}"
+    with exclusive_lock(target, "unpacked", waits=True):
+        _unpack_once(raw, boxes, target)
+    return target.parent
+
+
+def _unpack_once(raw: Path, boxes: str, target: Path) -> None:
     marker = target.with_suffix(".json")
     made_of = {"size": raw.stat().st_size, "modified": raw.stat().st_mtime_ns}
     if target.is_dir() and marker.is_file() and json.loads(marker.read_text()) == made_of:
-        return target.parent
+        return
+    marker.unlink(missing_ok=True)
     draft = target.with_suffix(".partial")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
     try:
         with h5py.File(raw) as file:
-            in_threads(
+            written = in_threads(
                 lambda cell: _write(file[cell[1]][:].T, draft / cell[0]),
                 list(_cells(file, boxes)),
                 workers=os.cpu_count() or 1,
@@ -131,10 +139,11 @@ def _unpack(folder: Path, boxes: str) -> Path:
             )
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise DataError(raw, [f"not CUHK03's file, truncated or damaged ({error})"]) from None
+    if (there := len(list(draft.iterdir()))) != sum(written):
+        raise DataError(raw, [f"{there:,} of its {sum(written):,} images are in {draft}: who removed them?"])
     shutil.rmtree(target, ignore_errors=True)
     draft.rename(target)
     marker.write_text(json.dumps(made_of))
-    return target.parent
 
 
 def _cells(file: Any, boxes: str) -> Iterator[tuple[str, Any]]:
@@ -148,7 +157,9 @@ def _cells(file: Any, boxes: str) -> Iterator[tuple[str, Any]]:
                 yield f"{pair}_{person:03d}_{1 if number <= FIRST_VIEW else 2}_{number:02d}.png", cell
 
 
-def _write(pixels: np.ndarray, path: Path) -> None:
-    """Writes an image [H, W, 3]; the cells of those that are missing are of another shape."""
-    if pixels.ndim == 3 and pixels.size:
+def _write(pixels: np.ndarray, path: Path) -> bool:
+    """Writes an image [H, W, 3] and returns whether it is one; the cells of those that are missing are not."""
+    is_image = pixels.ndim == 3 and pixels.size > 0
+    if is_image:
         Image.fromarray(np.ascontiguousarray(pixels)).save(path)
+    return is_image
