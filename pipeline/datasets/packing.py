@@ -48,11 +48,11 @@ class Packing:
         self._made_by = f"{height}x{width} by Pillow {PIL.__version__}"
         self._row_size = height * width * 3
         self._lock = threading.Lock()
-        self._older = {
-            facts.sha256: (row, facts, crc) for row, (facts, crc) in self._kept(folder, self._made_by).items()
-        }
-        older = folder / IMAGES_FILE
-        self._older_images = np.load(older, mmap_mode="r") if self._older and older.is_file() else None
+        older = self._kept(folder, self._made_by)
+        self._older = {facts.sha256: (row, facts, crc) for row, (facts, crc) in older.items()}
+        self._older_images: np.ndarray | None = None
+        with contextlib.suppress(OSError, ValueError):  # cut short: then all is made again
+            self._older_images = np.load(folder / IMAGES_FILE, mmap_mode="r") if older else None
         self._taken: dict[int, tuple[int, Facts]] = {}
         self._rows: dict[int, tuple[Facts, int]] = {}
         self._begin()
