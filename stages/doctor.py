@@ -35,10 +35,15 @@ def look_at_data(name: str) -> bool:
     from pipeline.config import load, parse
     from pipeline.datasets.prepare import PrepareParams, check, report_of, split_of
     from pipeline.experiments import resolve_data
+    from pipeline.images.intact import check_pixels
+    from pipeline.images.store import IMAGES_FILE, ImageStore
 
     params = parse(PrepareParams, resolve_data(load(), name), f"data.{name}")
     report = check(name, split_of(params, 1) if params.splits > 1 else params, PREPARED / name)
     print(f"{report}\nall of it: {report_of(PREPARED / name)}")
+    for file in sorted((PREPARED / name).rglob(IMAGES_FILE)):
+        check_pixels(file, ImageStore(file.parent).images, again=True)
+        print(f"{file.parent}: every packed image is as it was packed")
     return not report.errors
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -21,10 +22,9 @@ import PIL
 from pipeline.datasets.resizing import Resampling, resize
 from pipeline.datasets.validation.inspection import Facts
 from pipeline.images import table as image_table
+from pipeline.images.intact import KEPT_FILE
 from pipeline.images.store import IMAGES_FILE, META_FILE, TABLE_FILE
 
-KEPT_FILE = "kept.txt"
-"""What the array holds: a first line on how it was made, then row, facts and CRC-32 of the pixels, line by line."""
 LINE = re.compile(r"(\d+) (\w{64}) (\w+) (\d+) (\d+) (\w{64}) (\d+)")
 
 
@@ -51,7 +51,11 @@ class Packing:
         self._made_by = f"{named}{height}x{width} by Pillow {PIL.__version__}"
         self._row_size = height * width * 3
         self._lock = threading.Lock()
-        self._older = {facts.sha256: (row, facts) for row, (facts, _) in self._kept(folder, self._made_by).items()}
+        older = self._kept(folder, self._made_by)
+        self._older = {facts.sha256: (row, facts, crc) for row, (facts, crc) in older.items()}
+        self._older_images: np.ndarray | None = None
+        with contextlib.suppress(OSError, ValueError):  # cut short: then all is made again
+            self._older_images = np.load(folder / IMAGES_FILE, mmap_mode="r") if older else None
         self._taken: dict[int, tuple[int, Facts]] = {}
         self._rows: dict[int, tuple[Facts, int]] = {}
         self._begin()
@@ -62,9 +66,11 @@ class Packing:
             facts, crc = self._rows[row]
             if facts.sha256 == sha256 and zlib.crc32(os.pread(self._array, self._row_size, self._offset(row))) == crc:
                 return facts
-        if sha256 in self._older:
-            self._taken[row] = self._older[sha256]
-            return self._taken[row][1]
+        if sha256 in self._older and self._older_images is not None:
+            place, facts, crc = self._older[sha256]
+            if place < len(self._older_images) and zlib.crc32(self._older_images[place].data) == crc:
+                self._taken[row] = place, facts
+                return facts
         return None
 
     def store(self, row: int, facts: Facts, pixels: np.ndarray) -> None:
@@ -156,10 +162,9 @@ class Packing:
 
     def _take_over(self) -> None:
         """Ensures that the rows which an older store has are in the array."""
-        if self._taken:
-            older = np.load(self.folder / IMAGES_FILE, mmap_mode="r")
+        if self._older_images is not None:
             for row, (place, facts) in self._taken.items():
-                self._write(row, facts, older[place])
+                self._write(row, facts, self._older_images[place])
 
     def _is_stored(self, tables: Mapping[str, pd.DataFrame], meta: str) -> bool:
         """Returns whether the folder holds this very store: every row is of it, and its tables and meta are these."""

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.images import table as image_table
+from pipeline.images.intact import check_pixels
 
 TABLE_FILE, IMAGES_FILE, META_FILE = "table.parquet", "images.npy", "meta.json"
 
@@ -22,7 +23,7 @@ class ImageStore:
     ``meta``: ``height``, ``width``, ``counts``, ``fingerprint``.
 
     Raises:
-        ValueError: when a file is missing or the three of them do not belong together.
+        ValueError: when a file is missing, the three of them do not belong together, or the pixels were altered.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -44,6 +45,7 @@ class ImageStore:
             )
         if self.meta["fingerprint"] != image_table.fingerprint(self.table):
             raise ValueError(f"{folder}: meta.json is of another table than {TABLE_FILE}: build the store again")
+        check_pixels(folder / IMAGES_FILE, self.images)
 
 
 def _open_array(path: Path) -> np.ndarray:

@@ -15,8 +15,9 @@ import pandas as pd
 from pipeline.evaluation.stamp import Result, read_result
 from pipeline.images.store import META_FILE, ImageStore
 from pipeline.tables.results import REFERENCES
+from pipeline.training.checkpoint import META, read_meta
 
-METRICS, HISTORY, META = "metrics.json", "history.csv", "meta.json"
+METRICS, HISTORY = "metrics.json", "history.csv"
 EMBEDDINGS, ROWS, REPORT = "embeddings.npy", "rows.parquet", ".report.json"
 TRAININGS = "artifacts/train"
 """What a start that is a training of ours begins with."""
@@ -161,7 +162,7 @@ def scored_images(store: ImageStore) -> np.ndarray:
 
 def _training(folder: Path) -> Training:
     history = [{name: float(value) for name, value in row.items() if value} for row in _rows(folder / HISTORY)]
-    return Training(folder.name, folder, json.loads((folder / META).read_text()), history)
+    return Training(folder.name, folder, read_meta(folder), history)
 
 
 def _rows(file: Path) -> list[dict[str, str]]:

@@ -3,11 +3,12 @@
 model.safetensors    the network's parameters and buffers
 method.safetensors   the method's state without gradient (memories, prototypes, teachers)
 trainer.pt           optimizer, gradient scaler and random states; opened with ``weights_only``
-meta.json            epoch, what made it, and the SHA-256 of the three others
+meta.json            epoch, what made it, the SHA-256 of the three others, and that of all this
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -27,6 +28,8 @@ from pipeline.provenance import file_digest
 from pipeline.training.method import Method
 
 MODEL, METHOD, TRAINER, META = "model.safetensors", "method.safetensors", "trainer.pt", "meta.json"
+SELF = "meta"
+"""The key in meta.json of the SHA-256 of all its others."""
 KEPT = 2
 
 
@@ -81,7 +84,7 @@ def save(folder: Path, method: Method, trainer: dict[str, Any], meta: dict[str, 
         save_file(state, partial / METHOD)
         torch.save(trainer, partial / TRAINER)
         digests = {name: file_digest(partial / name) for name in (MODEL, METHOD, TRAINER)}
-        (partial / META).write_text(json.dumps({**meta, "files": digests}, indent=2, sort_keys=True) + "\n")
+        _write_meta(partial, {**meta, "files": digests})
         for file in partial.iterdir():
             _flush(file)
     shutil.rmtree(folder, ignore_errors=True)
@@ -95,17 +98,31 @@ def open_checkpoint(folder: Path) -> Checkpoint:
     Raises:
         CheckpointError: naming the file that is missing or differs.
     """
-    try:
-        meta = json.loads((folder / META).read_text())
-        expected = meta["files"]
-    except (OSError, ValueError, KeyError) as error:
-        raise CheckpointError(f"{folder}: no readable {META} ({error})") from None
-    for name, known in expected.items():
+    meta = read_meta(folder)
+    for name, known in meta["files"].items():
         if not (folder / name).is_file():
             raise CheckpointError(f"{folder}: {name} is missing")
         if file_digest(folder / name) != known:
             raise CheckpointError(f"{folder}: {name} differs from what was saved (truncated or altered)")
     return Checkpoint(folder, meta)
+
+
+def read_meta(folder: Path) -> dict[str, Any]:
+    """Returns what a checkpoint says of itself.
+
+    Raises:
+        CheckpointError: when that is missing, or is not what was saved.
+    """
+    try:
+        meta = json.loads((folder / META).read_text())
+        known, files = meta.pop(SELF, None), meta["files"]
+    except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
+        raise CheckpointError(f"{folder}: no readable {META} ({type(error).__name__}: {error})") from None
+    if known != _digest(meta):
+        raise CheckpointError(f"{folder}: {META} differs from what was saved (altered, or of an older version)")
+    if missing := sorted({MODEL, METHOD} - files.keys()):
+        raise CheckpointError(f"{folder}: {META} knows no {missing[0]}")
+    return meta
 
 
 def save_epoch(
@@ -125,7 +142,7 @@ def publish(found: Checkpoint, folder: Path, meta: dict[str, Any]) -> None:
     with _written(folder, sum((found.folder / name).stat().st_size for name in files)):
         for name in files:
             shutil.copyfile(found.folder / name, folder / name)
-        (folder / META).write_text(json.dumps({**found.meta, **meta, "files": files}, indent=2, sort_keys=True) + "\n")
+        _write_meta(folder, {**found.meta, **meta, "files": files})
 
 
 def latest(run_folder: Path) -> Checkpoint | None:
@@ -152,6 +169,15 @@ def _written(folder: Path, num_bytes: int) -> Iterator[None]:
             "free. Free some space or raise the quota: the same command goes on from the last checkpoint before "
             f"({error})"
         ) from error
+
+
+def _write_meta(folder: Path, meta: dict[str, Any]) -> None:
+    written = json.loads(json.dumps(meta))
+    (folder / META).write_text(json.dumps({**written, SELF: _digest(written)}, indent=2, sort_keys=True) + "\n")
+
+
+def _digest(meta: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(meta, sort_keys=True).encode()).hexdigest()
 
 
 def _num_bytes(tree: Any) -> int:

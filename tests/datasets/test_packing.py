@@ -12,9 +12,10 @@ import pytest
 from PIL import Image
 
 from pipeline.datasets import packing as module
-from pipeline.datasets.packing import KEPT_FILE, Packing
+from pipeline.datasets.packing import Packing
 from pipeline.datasets.validation import examination
 from pipeline.datasets.validation.inspection import decode
+from pipeline.images.intact import KEPT_FILE
 from pipeline.images.store import ImageStore
 from pipeline.images.table import DataError, fingerprint
 
@@ -248,6 +249,17 @@ def test_of_a_data_set_that_grew_only_the_new_images_are_decoded(
     assert decoded == ["bounding_box_train/0004_c1s1_000001_00.jpg"]
     pack(market, tmp_path / "fresh")
     assert content(tmp_path / "store") == content(tmp_path / "fresh")
+
+
+def test_images_of_a_store_that_was_damaged_are_made_again(market: Path, tmp_path: Path, pack: Pack) -> None:
+    pack(market, tmp_path / "store")
+    before = content(tmp_path / "store")
+    np.load(tmp_path / "store" / "images.npy", mmap_mode="r+")[2:5] = 0
+    pack(market, tmp_path / "store")
+    assert content(tmp_path / "store") == before
+    (tmp_path / "store" / "images.npy").write_bytes(before["images.npy"][:-5])
+    pack(market, tmp_path / "store")
+    assert content(tmp_path / "store") == before
 
 
 def test_a_broken_image_costs_the_others_nothing_once_it_is_mended(

@@ -1,4 +1,5 @@
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -6,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pipeline.images import intact
 from pipeline.images.store import ImageStore
 
 
@@ -47,12 +49,23 @@ def fewer_rows(folder: Path) -> None:
     pd.read_parquet(folder / "table.parquet")[:5].to_parquet(folder / "table.parquet", index=False)
 
 
+def zeroed_bytes(folder: Path) -> None:
+    np.load(folder / "images.npy", mmap_mode="r+")[3, 5:9] = 0
+
+
+def fewer_kept(folder: Path) -> None:
+    lines = (folder / "kept.txt").read_text().splitlines()
+    (folder / "kept.txt").write_text("\n".join(lines[:-1]))
+
+
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
         (cut_array, "images.npy is cut short"),
         (another_size, r"expected uint8 \[9, 48, 10, 3\]"),
         (another_table, "meta.json is of another table"),
+        (zeroed_bytes, r"images.npy: image 3 is not as it was packed.*: reid prepare store"),
+        (fewer_kept, r"kept.txt knows 8 images of 9"),
         (fewer_rows, r"expected uint8 \[5, 24, 10, 3\]"),
     ],
 )
@@ -62,3 +75,23 @@ def test_parts_that_do_not_belong_together_are_refused(
     spoil(folder)
     with pytest.raises(ValueError, match=message):
         ImageStore(folder)
+
+
+def test_pixels_are_looked_at_once_for_each_state_of_their_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ImageStore(folder)
+    with monkeypatch.context() as patch:
+        patch.setattr(intact, "known_crcs", lambda kept: pytest.fail("read again"))
+        ImageStore(folder)
+    zeroed_bytes(folder)
+    with pytest.raises(ValueError, match="image 3 is not as it was packed"):
+        ImageStore(folder)
+
+
+def test_damage_that_leaves_no_other_time_is_found_on_demand(folder: Path) -> None:
+    store, file = ImageStore(folder), folder / "images.npy"
+    before = file.stat()
+    zeroed_bytes(folder)
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    ImageStore(folder)
+    with pytest.raises(ValueError, match="image 3 is not as it was packed"):
+        intact.check_pixels(file, store.images, again=True)

@@ -1,4 +1,3 @@
-import json
 import re
 import shutil
 from dataclasses import replace
@@ -10,6 +9,7 @@ from pipeline.report.artifacts import Artifacts
 from pipeline.report.images import all_attention
 from pipeline.report.page import render
 from pipeline.tracking.usage import Usage
+from pipeline.training import checkpoint
 from tests.browser import Browser, needs_chromium
 
 SECTIONS = [
@@ -93,9 +93,9 @@ def test_without_the_images_all_that_needs_none_is_shown(made):
 def test_a_checkpoint_that_the_code_cannot_build_any_more_costs_its_attention_only(made, tmp_path):
     old = made.trainings["mdpr"]
     shutil.copytree(old.folder, tmp_path / "mdpr")
-    tree = json.loads((tmp_path / "mdpr" / "meta.json").read_text())
+    tree = checkpoint.read_meta(tmp_path / "mdpr")
     del tree["experiment"]["training"]["epochs"]
-    (tmp_path / "mdpr" / "meta.json").write_text(json.dumps(tree))
+    checkpoint._write_meta(tmp_path / "mdpr", tree)
     found = all_attention({"mdpr": replace(old, folder=tmp_path / "mdpr")}, made.scores, made.stores)
     assert [(one.name, one.rows) for one in found] == [("mdpr", [])]
     assert "training.epochs: missing" in found[0].note

@@ -95,3 +95,32 @@ def test_meta_says_what_made_it(tmp_path):
     meta = json.loads((tmp_path / "epoch-0001" / checkpoint.META).read_text())
     assert meta["name"] == "toy"
     assert set(meta["files"]) == {checkpoint.MODEL, checkpoint.METHOD, checkpoint.TRAINER}
+
+
+@pytest.mark.parametrize(
+    "altered",
+    [{"files": {}}, {"epoch": 7}, {"name": "other"}, {"more": 1}, {checkpoint.SELF: None}, {checkpoint.SELF: "0" * 64}],
+)
+def test_an_altered_word_of_meta_is_refused_by_all_who_read_it(tmp_path, altered):
+    write(tmp_path)
+    file = tmp_path / "epoch-0001" / checkpoint.META
+    file.write_text(json.dumps(json.loads(file.read_text()) | altered))
+    for read in (checkpoint.open_checkpoint, checkpoint.read_meta):
+        with pytest.raises(checkpoint.CheckpointError, match=r"meta\.json differs from what was saved"):
+            read(file.parent)
+
+
+def test_weights_that_meta_does_not_know_are_not_opened(tmp_path):
+    write(tmp_path)
+    folder = tmp_path / "epoch-0001"
+    checkpoint._write_meta(folder, checkpoint.read_meta(folder) | {"files": {}})
+    with pytest.raises(checkpoint.CheckpointError, match=r"meta\.json knows no method\.safetensors"):
+        checkpoint.open_checkpoint(folder)
+
+
+@pytest.mark.parametrize("text", ["", "{", "5", "[]", "null", "{}", '{"files": 5}', '{"files": null}'])
+def test_what_is_no_meta_is_said_to_be_none(tmp_path, text):
+    write(tmp_path)
+    (tmp_path / "epoch-0001" / checkpoint.META).write_text(text)
+    with pytest.raises(checkpoint.CheckpointError, match=r"meta\.json"):
+        checkpoint.open_checkpoint(tmp_path / "epoch-0001")
