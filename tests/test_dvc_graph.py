@@ -17,7 +17,7 @@ OBSERVERS = (
     *("pipeline.jobs.private", "pipeline.jobs.rendezvous"),
     *("pipeline.methods.registry", "stages.cli_errors", "stages.arguments"),
 )
-"""They see results and errors, or have processes wait for each other and meet; what experiments.py says is in resolved files."""
+"""They see results and errors, or have processes wait and meet; what experiments.py says is in resolved files."""
 PAPERS = {method.split(".")[2].partition(":")[0] for method in METHODS.values()}
 IMPORTS = {
     "stages.study": ("stages.train", "stages.cluster", "stages.evaluate"),
