@@ -51,16 +51,16 @@ def find() -> list[Leftover]:
     from pipeline.cleanup.leftovers import find_ray_sessions, find_ray_storage, find_records, find_runs
     from pipeline.config import load
     from pipeline.experiments import data_sets, experiments
+    from pipeline.jobs.private import session_folder
 
     tree = load()
     searches = tree["studies"]["searches"]
     names = {*data_sets(tree), *experiments(tree), *searches, *(f"{name}_tuned" for name in searches), "study"}
-    temporary = Path(os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or "/tmp") / "ray"
     return [
         *find_runs(RUNS, partial(current_folders, root=Path.cwd())),
         *find_ray_storage(RUNS),
         *find_records(RUNS, names),
-        *find_ray_sessions(temporary),
+        *find_ray_sessions(session_folder()),
     ]
 
 

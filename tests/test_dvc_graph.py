@@ -14,9 +14,10 @@ ROOT = Path(__file__).parents[1]
 TREE = config.load(ROOT / "params.yaml")
 OBSERVERS = (
     *("pipeline.finished", "pipeline.locking", "pipeline.progress", "pipeline.tracking", "pipeline.experiments"),
+    *("pipeline.jobs.private", "pipeline.jobs.rendezvous"),
     *("pipeline.methods.registry", "stages.cli_errors", "stages.arguments"),
 )
-"""They see results and errors, or have a process wait for another; what experiments.py says is in resolved files."""
+"""They see results and errors, or have processes wait and meet; what experiments.py says is in resolved files."""
 PAPERS = {method.split(".")[2].partition(":")[0] for method in METHODS.values()}
 IMPORTS = {
     "stages.study": ("stages.train", "stages.cluster", "stages.evaluate"),

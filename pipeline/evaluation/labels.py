@@ -73,6 +73,11 @@ class Labels:
             ValueError: as ``as_ids``; for sizes that do not fit each other, rows that are not there, junk, distractors
                 among the queries, and when no query has a match.
         """
+        if not isinstance(rule, CameraRule):
+            raise ValueError(
+                "camera_rule: expected SAME_CAMERA_REMOVED, ALL_SEEN or another CameraRule of "
+                f"pipeline.evaluation.labels, got {rule!r}"
+            )
         query_ids, gallery_ids = _of_one_kind("ids", query_ids, gallery_ids)
         self.num_queries, self.num_gallery = len(query_ids), len(gallery_ids)
         self._cameras = _of_one_kind("cameras", query_cameras, gallery_cameras, self.num_queries, self.num_gallery)
@@ -83,6 +88,8 @@ class Labels:
         self._own_rows = np.full(self.num_queries, -1)
         if own_rows is not None:
             self._own_rows = as_ids("own_rows", own_rows, self.num_queries)
+            if self._own_rows.dtype.kind == "U":
+                raise ValueError("own_rows: expected whole numbers, the rows of the gallery, got texts")
             is_there = (self._own_rows >= -1) & (self._own_rows < self.num_gallery)
             refuse_rows(~is_there, "own_rows", f"are no gallery rows: expected -1 to {self.num_gallery - 1}")
         self._by_identity = np.argsort(gallery_ids, kind="stable")
@@ -113,8 +120,8 @@ class Labels:
 
     def blocks(self, block_size: int) -> Iterator[slice]:
         """Yields the queries in blocks of at most ``block_size``, less where one has very many of its identity."""
-        if block_size < 1:
-            raise ValueError(f"block_size: expected 1 or more, got {block_size}")
+        if not isinstance(block_size, (int, np.integer)) or block_size < 1:
+            raise ValueError(f"block_size: expected a whole number from 1, got {block_size!r}")
         start = 0
         while start < self.num_queries:
             widest = np.maximum.accumulate(self._num_same[start : start + block_size])

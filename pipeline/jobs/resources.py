@@ -15,6 +15,7 @@ from pydantic import Field
 
 from pipeline.config import parse
 from pipeline.experiments import resolve_resources
+from pipeline.jobs.private import ensure_private_token, session_folder
 from pipeline.training.groups import owned_groups
 from pipeline.training.step import PLAIN, StepParams
 from pipeline.training.workers import Workers
@@ -82,7 +83,7 @@ def connected(params: ResourcesParams, groups: int, *, shows_output: bool = True
     than there are cores, which then take turns. ``shows_output``: whether what workers print is shown here.
 
     Raises:
-        ValueError: when a joined cluster can never hold the workers.
+        ValueError: when a joined cluster can never hold the workers, or others can read the token or the sessions.
     """
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
@@ -96,8 +97,10 @@ def connected(params: ResourcesParams, groups: int, *, shows_output: bool = True
         asked = max(allowed_counts(params.workers, groups))
         port = _free_port()
         os.environ["RAY_API_SERVER_ADDRESS"] = f"http://127.0.0.1:{port}"
+        ensure_private_token()
         with _on_loopback():
             ray.init(
+                _temp_dir=str(session_folder()),
                 address="local",
                 num_cpus=max(asked * params.cpus_per_worker, os.cpu_count() or 1),
                 object_store_memory=OBJECT_STORE_BYTES,

@@ -19,6 +19,7 @@ import torch
 from ray.train.v2._internal.exceptions import WorkerGroupStartupFailedError, WorkerGroupStartupTimeoutError
 from ray.train.v2.api.exceptions import ControllerError, TrainingFailedError, WorkerGroupError
 
+from pipeline.jobs.rendezvous import rendezvous
 from pipeline.jobs.resources import ResourcesParams, Team, choose_team, connected
 from pipeline.tracking.metrics import MetricsWriter
 from pipeline.training.experiment import Job, run
@@ -144,6 +145,7 @@ def _fit(
             "step": StepParams(**{name: getattr(resources, name) for name in StepParams.model_fields}),
         },
         scaling_config=scaling,
+        torch_config=None if is_local else rendezvous(job.run_folder),
         run_config=ray.train.RunConfig(  # type: ignore[call-arg]
             name=job.run_folder.name,
             storage_path=str(job.run_folder.parent / "ray"),

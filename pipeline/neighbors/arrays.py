@@ -82,13 +82,19 @@ def as_distances(name: str, values: Any, size: tuple[int, int]) -> np.ndarray:
     Numbers that float32 does not hold, as integers and Python's own, are float64.
 
     Raises:
-        ValueError: for anything but real numbers of the ``size``.
+        ValueError: for anything but real numbers of the ``size``, and for those that float64 does not hold.
     """
     array = _array(name, values, "a matrix of numbers")
     if array.dtype.kind not in "fiub" or array.shape != size:
         raise _refused(name, f"numbers {list(size)}, queries and gallery images", array)
     is_narrow = np.can_cast(array.dtype, np.float32)
-    return np.ascontiguousarray(array, dtype=np.float32 if is_narrow else np.float64)
+    distances = np.ascontiguousarray(array, dtype=np.float32 if is_narrow else np.float64)
+    if not np.can_cast(array.dtype, distances.dtype) or array.dtype.kind in "iu":
+        with np.errstate(invalid="ignore"):
+            is_rounded = (distances.astype(array.dtype) != array) & ~np.isnan(distances)
+        trouble = f"hold {array.dtype} numbers that float64 does not hold: round them as you like, or give their ranks"
+        refuse_rows(is_rounded.any(axis=1), name, trouble)
+    return distances
 
 
 def as_ids(name: str, values: Any, count: int | None = None) -> np.ndarray:
@@ -131,6 +137,8 @@ def _array(name: str, values: Any, wanted: str) -> np.ndarray:
     if isinstance(values, Tensor):
         values = values.detach().cpu().resolve_conj()
         return (values.float() if values.dtype == torch.bfloat16 else values).numpy()
+    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+        raise ValueError(f"{name}: expected {wanted}, got a masked array: say what stands for what is masked (filled)")
     try:
         return np.asarray(values)
     except (ValueError, TypeError) as error:

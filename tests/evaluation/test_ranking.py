@@ -377,3 +377,36 @@ def test_unknown_average_precisions_are_an_error():
     case = random_case(np.random.default_rng(13))
     with pytest.raises(ValueError, match="standard or trapezoid, got 'exact'"):
         rank_embeddings(**case, metric="cosine", average_precision="exact")
+
+
+def test_distances_that_float64_does_not_hold_are_refused_and_all_others_compared_as_they_stand():
+    ids = {"query_ids": [1], "gallery_ids": [2, 1], "query_cameras": [1], "gallery_cameras": [2, 2]}
+    for base, kind in ((2**40, np.int64), (2**52, np.uint64), (2**20, np.longdouble)):
+        distances = np.array([[1, 0]], dtype=kind) + kind(base)
+        assert rank_distances(distances, **ids).first_match.tolist() == [1]
+    for base, kind in ((2**60, np.int64), (2**63, np.uint64), (2**60, np.longdouble)):
+        with pytest.raises(ValueError, match=r"distances: 1 rows hold .* numbers that float64 does not hold"):
+            rank_distances(np.array([[1, 0]], dtype=kind) + kind(base), **ids)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"camera_rule": "none"}, "camera_rule: expected SAME_CAMERA_REMOVED, ALL_SEEN or .*, got 'none'"),
+        ({"camera_rule": None}, "camera_rule: expected .*, got None"),
+        ({"own_rows": ["a"]}, "own_rows: expected whole numbers, the rows of the gallery, got texts"),
+        ({"own_rows": [2]}, "own_rows: 1 rows are no gallery rows: expected -1 to 1"),
+        ({"own_rows": [0, 0]}, r"own_rows: expected whole numbers or texts \[1\]"),
+        ({"block_size": 1.5}, "block_size: expected a whole number from 1, got 1.5"),
+        ({"query_ids": [np.nan]}, "query_ids: 1 rows hold NaN"),
+        ({"query_cameras": None}, "query_cameras: expected whole numbers or texts"),
+        ({"query": np.ones((1, 2), complex)}, "query: expected numbers .* got complex128"),
+        ({"query": np.ma.masked_array([[1.0, 2.0]], [[True, False]])}, "query: expected numbers .* got a masked array"),
+    ],
+)
+def test_an_argument_that_cannot_be_taken_is_named(change, message):
+    given = {"query": [[1.0, 2.0]], "gallery": [[1.0, 2.0], [2.0, 1.0]], "query_ids": [1], "gallery_ids": [1, 2]}
+    given |= {"query_cameras": [1], "gallery_cameras": [2, 2], "metric": "cosine"}
+    assert rank_embeddings(**given).first_match.tolist() == [1]
+    with pytest.raises(ValueError, match=message):
+        rank_embeddings(**given | change)
