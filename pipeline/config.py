@@ -14,8 +14,26 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 PARAMS_FILE = Path("params.yaml")
 
 
+DEEPEST = 50
+"""How many blocks may lie in each other: the parser's own end is that of the process."""
+
+
 class Loader(yaml.CSafeLoader):
-    """Ten times as fast as yaml.SafeLoader, and takes 1e-06 for a number, as YAML 1.2 and DVC do."""
+    """Ten times as fast as yaml.SafeLoader, and takes 1e-06 for a number, as YAML 1.2 and DVC do.
+
+    A key that stands twice in a block is an error, as it is for DVC.
+    """
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Returns a block."""
+        seen: set[str] = set()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    "in a block", node.start_mark, f"the key {key.value} stands there twice", key.start_mark
+                )
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
 
 
 Loader.add_implicit_resolver(
@@ -66,19 +84,37 @@ def load(path: Path = PARAMS_FILE) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: when the file is absent, saying where it was looked for.
-        ValueError: when it is not a YAML mapping, saying where it stops being one.
+        ValueError: when it is not a YAML mapping in UTF-8, saying where it stops being one.
     """
     if not path.is_file():
         raise FileNotFoundError(f"no parameters at {path.resolve()}: run from the project's root folder")
     try:
-        tree = yaml.load(path.read_text(), Loader)
-    except yaml.YAMLError as error:
+        text = path.read_text("utf-8")
+        _check_depth(text)
+        tree = yaml.load(text, Loader)
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not in UTF-8, from its byte {error.start} on: save it as UTF-8") from None
+    except (yaml.YAMLError, ValueError) as error:  # the latter for dates that are none
         raise ValueError(f"{path} is no YAML: {error}") from None
     if not isinstance(tree, dict):
         raise ValueError(f"{path}: expected a mapping at the top, got {type(tree).__name__}")
     if "prepare" in tree:
         raise ValueError(f"{path} is of the old form, with a section `prepare`: CHANGELOG.md says what became of it")
     return tree
+
+
+def _check_depth(text: str) -> None:
+    """Raises a ValueError for blocks deep in each other, or within themselves by an alias."""
+    inside: list[str | None] = []
+    for event in yaml.parse(text, Loader):
+        if isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
+            inside.append(event.anchor)
+        elif isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
+            inside.pop()
+        is_itself = isinstance(event, yaml.AliasEvent) and event.anchor in inside
+        if is_itself or len(inside) > DEEPEST:
+            what = "a block that holds itself" if is_itself else f"more than {DEEPEST} blocks in each other"
+            raise ValueError(f"{what}, in line {getattr(event.start_mark, 'line', 0) + 1}")
 
 
 def block(tree: dict[str, Any], *keys: str) -> Any:
