@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,6 +12,9 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 PARAMS_FILE = Path("params.yaml")
+LARGEST = 1e6
+"""Of any number in a record, below zero too, but for seeds: what is larger was mistyped, or never ends."""
+LARGEST_SEED = 2**63 - 1
 
 
 DEEPEST = 50
@@ -48,7 +51,9 @@ class Record(BaseModel):
     in Python would change results behind its back. Unknown and missing keys are errors that name the key.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, arbitrary_types_allowed=False)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, arbitrary_types_allowed=False, allow_inf_nan=False
+    )
 
 
 AnyRecord = TypeVar("AnyRecord", bound=Record)
@@ -62,6 +67,8 @@ def parse(kind: type[AnyRecord], block: Any, where: str) -> AnyRecord:
     """
     if not isinstance(block, dict):
         raise ValueError(f"params.yaml: {where}: expected a block of keys, got {block!r}")
+    if too_large := list(_too_large(block, where)):
+        raise ValueError("params.yaml does not fit:\n  " + "\n  ".join(too_large))
     try:
         return kind.model_validate(block)
     except ValidationError as error:
@@ -77,6 +84,21 @@ def parse(kind: type[AnyRecord], block: Any, where: str) -> AnyRecord:
                 case _:
                     lines.append(f"{key}: {problem['msg']}, got {problem['input']!r}")
         raise ValueError("params.yaml does not fit:\n  " + "\n  ".join(lines)) from None
+
+
+def _too_large(value: Any, where: str) -> Iterator[str]:
+    """Yields a line for each number below ``where`` that no parameter is as large as."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _too_large(inner, f"{where}.{key}")
+    elif isinstance(value, list):
+        for place, inner in enumerate(value):
+            yield from _too_large(inner, f"{where}.{place}")
+    elif isinstance(value, (int, float)):
+        is_seed = where.endswith("seed") and isinstance(value, int)
+        low, high = (0, LARGEST_SEED) if is_seed else (-LARGEST, LARGEST)
+        if not low <= value <= high:
+            yield f"{where}: expected a number from {low:,.0f} to {high:,.0f}, got {value!r}"
 
 
 def load(path: Path = PARAMS_FILE) -> dict[str, Any]:
@@ -125,9 +147,9 @@ def block(tree: dict[str, Any], *keys: str) -> Any:
     """
     here: Any = tree
     for depth, key in enumerate(keys):
-        if not isinstance(here, dict) or key not in here:
+        if not isinstance(here, dict) or not isinstance(key, Hashable) or key not in here:
             there = here if isinstance(here, dict) else ()
-            raise ValueError(f"params.yaml has no {'.'.join(keys[: depth + 1])}{nearest(key, there)}")
+            raise ValueError(f"params.yaml has no {'.'.join(map(str, keys[: depth + 1]))}{nearest(key, there)}")
         here = here[key]
     return here
 
@@ -141,6 +163,8 @@ def overlaid(block: Mapping[str, Any], patch: Mapping[str, Any], where: str, *, 
     Raises:
         ValueError: naming a key that ``block`` does not have; ``where`` is the place of ``patch``, for messages.
     """
+    if not isinstance(patch, Mapping):
+        raise ValueError(f"{where}: expected a block of keys, got {patch!r}")
     new = dict(block)
     for key, value in patch.items():
         if key not in block and not adds:

@@ -63,6 +63,8 @@ def declaration(tree: Mapping[str, Any], name: str) -> dict[str, Any]:
     there = experiments(tree)
     recipe, at, data = name.partition("@")
     if name in there:
+        if not isinstance(there[name], Mapping):
+            raise ValueError(f"experiment {name}: expected a block of keys, got {there[name]!r}")
         found = dict(there[name])
     elif at:
         found = {"recipe": recipe, "paper": "", "data": data}
@@ -72,6 +74,11 @@ def declaration(tree: Mapping[str, Any], name: str) -> dict[str, Any]:
         raise ValueError(f"experiment {name}: unknown key {unknown[0]}{nearest(unknown[0], KEYS)}")
     if missing := [key for key in ("recipe", "paper", "data") if key not in found]:
         raise ValueError(f"experiment {name}: missing {', '.join(missing)}")
+    for key, kinds in (("data", str), ("paper", str), ("recipe", (str, list)), ("teacher", str)):
+        if key in found and not isinstance(found[key], kinds):
+            raise ValueError(f"experiment {name}: {key}: expected a name, got {found[key]!r}")
+    if type(seeds := found.get("seeds", 1)) is not int or seeds < 1:
+        raise ValueError(f"experiment {name}: seeds: expected a whole number from 1, got {seeds!r}")
     return found
 
 
@@ -244,6 +251,8 @@ def whole(blocks: Mapping[str, Any], name: str, where: str, above: tuple[str, ..
         raise ValueError(f"params.yaml has no {where}.{name}{nearest(name, blocks)}")
     if name in above:
         raise ValueError(f"params.yaml: {where}.{name} is like itself: {' -> '.join([*above, name])}")
+    if not isinstance(blocks[name], Mapping):
+        raise ValueError(f"params.yaml: {where}.{name}: expected a block of keys, got {blocks[name]!r}")
     own = dict(blocks[name])
     likes = named(own, "like")
     own.pop("like", None)
