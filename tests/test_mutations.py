@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.config import load, parse
-from pipeline.experiments import experiments, resolve, trial
+from pipeline.experiments import declaration, experiments, resolve, resolve_data, resolve_recipe, trial
 from pipeline.methods.registry import find
 from pipeline.training.experiment import ExperimentParams
 
@@ -79,3 +79,14 @@ def test_an_experiment_or_recipe_that_is_no_block_is_said_to_be_none(value):
         tree[section]["mdpr"] = value
         with pytest.raises(ValueError, match="expected a block of keys"):
             resolve(tree, trial(tree, "mdpr"))
+
+
+@pytest.mark.parametrize("name", ["<script>", "=1+1", "+1", "-1", "@x", "a|b", "../x", "a b", "", "\u00e9"])
+def test_a_name_that_is_a_formula_a_tag_or_a_path_is_refused_at_the_door(name):
+    tree = copy.deepcopy(TREE)
+    tree["experiments"][name] = tree["experiments"]["mdpr"]
+    tree["recipes"][name] = tree["recipes"]["mdpr"]
+    tree["data"][name] = tree["data"]["people"]
+    for read_block in (declaration, resolve_recipe, resolve_data):
+        with pytest.raises(ValueError, match=r"a name is of letters, digits and _, then also \. \+ @ and -"):
+            read_block(tree, name)
