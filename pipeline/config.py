@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,10 +12,31 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 PARAMS_FILE = Path("params.yaml")
+LARGEST = 1e6
+"""Of any number in a record, below zero too, but for seeds: what is larger was mistyped, or never ends."""
+LARGEST_SEED = 2**63 - 1
+
+
+DEEPEST = 50
+"""How many blocks may lie in each other: the parser's own end is that of the process."""
 
 
 class Loader(yaml.CSafeLoader):
-    """Ten times as fast as yaml.SafeLoader, and takes 1e-06 for a number, as YAML 1.2 and DVC do."""
+    """Ten times as fast as yaml.SafeLoader, and takes 1e-06 for a number, as YAML 1.2 and DVC do.
+
+    A key that stands twice in a block is an error, as it is for DVC.
+    """
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Returns a block."""
+        seen: set[str] = set()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    "in a block", node.start_mark, f"the key {key.value} stands there twice", key.start_mark
+                )
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
 
 
 Loader.add_implicit_resolver(
@@ -30,7 +51,9 @@ class Record(BaseModel):
     in Python would change results behind its back. Unknown and missing keys are errors that name the key.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, arbitrary_types_allowed=False)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, arbitrary_types_allowed=False, allow_inf_nan=False
+    )
 
 
 AnyRecord = TypeVar("AnyRecord", bound=Record)
@@ -44,6 +67,8 @@ def parse(kind: type[AnyRecord], block: Any, where: str) -> AnyRecord:
     """
     if not isinstance(block, dict):
         raise ValueError(f"params.yaml: {where}: expected a block of keys, got {block!r}")
+    if too_large := list(_too_large(block, where)):
+        raise ValueError("params.yaml does not fit:\n  " + "\n  ".join(too_large))
     try:
         return kind.model_validate(block)
     except ValidationError as error:
@@ -61,24 +86,57 @@ def parse(kind: type[AnyRecord], block: Any, where: str) -> AnyRecord:
         raise ValueError("params.yaml does not fit:\n  " + "\n  ".join(lines)) from None
 
 
+def _too_large(value: Any, where: str) -> Iterator[str]:
+    """Yields a line for each number below ``where`` that no parameter is as large as."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _too_large(inner, f"{where}.{key}")
+    elif isinstance(value, list):
+        for place, inner in enumerate(value):
+            yield from _too_large(inner, f"{where}.{place}")
+    elif isinstance(value, (int, float)):
+        is_seed = where.endswith("seed") and isinstance(value, int)
+        low, high = (0, LARGEST_SEED) if is_seed else (-LARGEST, LARGEST)
+        if not low <= value <= high:
+            yield f"{where}: expected a number from {low:,.0f} to {high:,.0f}, got {value!r}"
+
+
 def load(path: Path = PARAMS_FILE) -> dict[str, Any]:
     """Returns the whole of params.yaml as plain dictionaries.
 
     Raises:
         FileNotFoundError: when the file is absent, saying where it was looked for.
-        ValueError: when it is not a YAML mapping, saying where it stops being one.
+        ValueError: when it is not a YAML mapping in UTF-8, saying where it stops being one.
     """
     if not path.is_file():
         raise FileNotFoundError(f"no parameters at {path.resolve()}: run from the project's root folder")
     try:
-        tree = yaml.load(path.read_text(), Loader)
-    except yaml.YAMLError as error:
+        text = path.read_text("utf-8")
+        _check_depth(text)
+        tree = yaml.load(text, Loader)
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not in UTF-8, from its byte {error.start} on: save it as UTF-8") from None
+    except (yaml.YAMLError, ValueError) as error:  # the latter for dates that are none
         raise ValueError(f"{path} is no YAML: {error}") from None
     if not isinstance(tree, dict):
         raise ValueError(f"{path}: expected a mapping at the top, got {type(tree).__name__}")
     if "prepare" in tree:
         raise ValueError(f"{path} is of the old form, with a section `prepare`: CHANGELOG.md says what became of it")
     return tree
+
+
+def _check_depth(text: str) -> None:
+    """Raises a ValueError for blocks deep in each other, or within themselves by an alias."""
+    inside: list[str | None] = []
+    for event in yaml.parse(text, Loader):
+        if isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
+            inside.append(event.anchor)
+        elif isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
+            inside.pop()
+        is_itself = isinstance(event, yaml.AliasEvent) and event.anchor in inside
+        if is_itself or len(inside) > DEEPEST:
+            what = "a block that holds itself" if is_itself else f"more than {DEEPEST} blocks in each other"
+            raise ValueError(f"{what}, in line {getattr(event.start_mark, 'line', 0) + 1}")
 
 
 def block(tree: dict[str, Any], *keys: str) -> Any:
@@ -89,9 +147,9 @@ def block(tree: dict[str, Any], *keys: str) -> Any:
     """
     here: Any = tree
     for depth, key in enumerate(keys):
-        if not isinstance(here, dict) or key not in here:
+        if not isinstance(here, dict) or not isinstance(key, Hashable) or key not in here:
             there = here if isinstance(here, dict) else ()
-            raise ValueError(f"params.yaml has no {'.'.join(keys[: depth + 1])}{nearest(key, there)}")
+            raise ValueError(f"params.yaml has no {'.'.join(map(str, keys[: depth + 1]))}{nearest(key, there)}")
         here = here[key]
     return here
 
@@ -105,6 +163,8 @@ def overlaid(block: Mapping[str, Any], patch: Mapping[str, Any], where: str, *, 
     Raises:
         ValueError: naming a key that ``block`` does not have; ``where`` is the place of ``patch``, for messages.
     """
+    if not isinstance(patch, Mapping):
+        raise ValueError(f"{where}: expected a block of keys, got {patch!r}")
     new = dict(block)
     for key, value in patch.items():
         if key not in block and not adds:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,8 @@ from pipeline.config import block, nearest, overlaid
 
 DEFAULT_RUN = ("starts", "experiments", "students")
 STUDIES = ("ablations", "papers", "from_file")
+NAME = re.compile(r"\w[\w.+@-]*", re.ASCII)
+"""Names become folders, cells of tables and text of pages: none is a formula, a tag or a path."""
 KEYS = {"recipe", "paper", "data", "teacher", "seeds", "against", "change"}
 """Of a declared experiment; all but recipe, paper and data may be left out."""
 ORDER = ("method", "data", "seed", "start", "augmentation", "training", "settings")
@@ -60,9 +63,12 @@ def declaration(tree: Mapping[str, Any], name: str) -> dict[str, Any]:
     Raises:
         ValueError: for an unknown name, and for a key that no experiment has.
     """
+    _refuse_odd("experiment", name)
     there = experiments(tree)
     recipe, at, data = name.partition("@")
     if name in there:
+        if not isinstance(there[name], Mapping):
+            raise ValueError(f"experiment {name}: expected a block of keys, got {there[name]!r}")
         found = dict(there[name])
     elif at:
         found = {"recipe": recipe, "paper": "", "data": data}
@@ -72,6 +78,11 @@ def declaration(tree: Mapping[str, Any], name: str) -> dict[str, Any]:
         raise ValueError(f"experiment {name}: unknown key {unknown[0]}{nearest(unknown[0], KEYS)}")
     if missing := [key for key in ("recipe", "paper", "data") if key not in found]:
         raise ValueError(f"experiment {name}: missing {', '.join(missing)}")
+    for key, kinds in (("data", str), ("paper", str), ("recipe", (str, list)), ("teacher", str)):
+        if key in found and not isinstance(found[key], kinds):
+            raise ValueError(f"experiment {name}: {key}: expected a name, got {found[key]!r}")
+    if type(seeds := found.get("seeds", 1)) is not int or seeds < 1:
+        raise ValueError(f"experiment {name}: seeds: expected a whole number from 1, got {seeds!r}")
     return found
 
 
@@ -246,10 +257,13 @@ def whole(blocks: Mapping[str, Any], name: str, where: str, above: tuple[str, ..
     Raises:
         ValueError: naming a block that is not there, or that is like itself.
     """
+    _refuse_odd(where, name)
     if name not in blocks:
         raise ValueError(f"params.yaml has no {where}.{name}{nearest(name, blocks)}")
     if name in above:
         raise ValueError(f"params.yaml: {where}.{name} is like itself: {' -> '.join([*above, name])}")
+    if not isinstance(blocks[name], Mapping):
+        raise ValueError(f"params.yaml: {where}.{name}: expected a block of keys, got {blocks[name]!r}")
     own = dict(blocks[name])
     likes = named(own, "like")
     own.pop("like", None)
@@ -257,3 +271,8 @@ def whole(blocks: Mapping[str, Any], name: str, where: str, above: tuple[str, ..
     for other in likes:
         made = overlaid(made, whole(blocks, other, where, (*above, name)), f"{where}.{other}", adds=True)
     return overlaid(made, own, f"{where}.{name}", adds=True)
+
+
+def _refuse_odd(where: str, name: str) -> None:
+    if not NAME.fullmatch(str(name)):
+        raise ValueError(f"{where}: a name is of letters, digits and _, then also . + @ and -; got {name!r}")

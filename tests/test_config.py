@@ -154,3 +154,29 @@ def test_parameters_are_looked_for_in_the_project(tmp_path, monkeypatch):
         load()
     config.PARAMS_FILE.write_text("seed: 1\n")
     assert load() == {"seed": 1}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"a: 1\na: 2\n", r"the key a stands there twice\s+in .*line 2"),
+        (b"a: {b: 1, 'b': 2}\n", "the key b stands there twice"),
+        (b"a: " + b"[" * 100_000, "more than 50 blocks in each other, in line 1"),
+        (b"- " * 100_000, "more than 50 blocks in each other"),
+        (b"a: &a {b: *a}\n", "a block that holds itself, in line 1"),
+        ("a: \u00e9\n".encode("utf-16"), "is not in UTF-8, from its byte 0 on: save it as UTF-8"),
+        ("a: \u00e9\n".encode("latin1"), "is not in UTF-8, from its byte 3 on"),
+        (b"a: 2001-13-45\n", "is no YAML: month must be"),
+        (b"a: \0\n", "is no YAML"),
+        (b"? [1]\n: 2\n", "is no YAML"),
+    ],
+)
+def test_what_is_no_yaml_of_parameters_is_refused_with_its_place(tmp_path, content, message):
+    (tmp_path / "params.yaml").write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        load(tmp_path / "params.yaml")
+
+
+def test_the_same_key_may_stand_in_two_blocks_and_over_what_is_merged(tmp_path):
+    (tmp_path / "params.yaml").write_text("a: &a {b: 1, c: 1}\nd: {<<: *a, b: 2}\n")
+    assert load(tmp_path / "params.yaml") == {"a": {"b": 1, "c": 1}, "d": {"b": 2, "c": 1}}

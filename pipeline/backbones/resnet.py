@@ -5,9 +5,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
@@ -174,7 +175,7 @@ class BackboneParams(Record):
     """The keywords of ``ResNet``."""
 
     depth: int
-    width: float
+    width: Annotated[float, Field(gt=0, le=16)]
     ibn: bool
     last_stride: int
     stem_pool: Literal["padded", "ceil"]

@@ -39,8 +39,8 @@ class PrepareParams(Record):
     reader: dict[str, Any]
     published_counts: bool
     splits: Annotated[int, Field(ge=1)]
-    height: int
-    width: int
+    height: Annotated[int, Field(ge=1, le=4096)]
+    width: Annotated[int, Field(ge=1, le=4096)]
     resampling: Resampling
     people: world.PeopleParams | None
 

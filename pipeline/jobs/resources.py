@@ -48,8 +48,8 @@ class ResourcesParams(StepParams):
     """
 
     workers: int | Literal["auto"] | Annotated[list[int], Field(min_length=2, max_length=2)]
-    cpus_per_worker: int
-    retries: int
+    cpus_per_worker: Annotated[int, Field(ge=1)]
+    retries: Annotated[int, Field(ge=0)]
 
 
 ONE_WORKER = ResourcesParams(workers=1, cpus_per_worker=1, retries=0, **dict(PLAIN))

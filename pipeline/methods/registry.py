@@ -21,6 +21,6 @@ def find(name: str) -> type[Method]:
     Raises:
         ValueError: naming the methods there are.
     """
-    if name not in METHODS:
+    if not isinstance(name, str) or name not in METHODS:
         raise ValueError(f"method: expected one of {', '.join(METHODS)}, got {name!r}")
     return pkgutil.resolve_name(METHODS[name])

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pandas as pd
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from pipeline.config import Record
@@ -31,22 +32,22 @@ class PostprocessingParams(Record):
     """Camera centring, and whitening to so many components of the gallery (null: none); see ``postprocessing.py``."""
 
     center_cameras: bool
-    whitening: int | None
+    whitening: Annotated[int, Field(ge=1)] | None
 
 
 class QueryExpansionParams(Record):
     """Each query becomes a mean of itself and ``neighbors`` gallery images; see ``expand_queries``."""
 
-    neighbors: int
-    alpha: float
+    neighbors: Annotated[int, Field(ge=1)]
+    alpha: Annotated[float, Field(ge=0)]
 
 
 class RerankingParams(Record):
     """k-reciprocal re-ranking; see ``rerank``."""
 
-    k1: int
-    k2: int
-    weight: float
+    k1: Annotated[int, Field(ge=1)]
+    k2: Annotated[int, Field(ge=1)]
+    weight: Annotated[float, Field(ge=0, le=1)]
     convention: Literal["zhong", "deep_person_reid"]
 
 
@@ -56,7 +57,7 @@ class SysuSearchParams(Record):
     name: Literal["all-search", "indoor-search"]
     shots: Literal[1, 10]
     draws: Literal["official", "seeded"]
-    trials: int
+    trials: Annotated[int, Field(ge=1)]
 
 
 class RegdbSearchParams(Record):
@@ -69,7 +70,7 @@ class LlcmSearchParams(Record):
     """How LLCM is searched; see ``protocols.llcm``."""
 
     name: Literal["V->I", "I->V"]
-    trials: int
+    trials: Annotated[int, Field(ge=1)]
 
 
 class SearchesParams(Record):
@@ -91,7 +92,7 @@ class EvaluationParams(Record):
 
     distance: Literal["cosine", "euclidean"]
     flip: bool
-    batch: int
+    batch: Annotated[int, Field(ge=1)]
     average_precision: Literal["standard", "trapezoid"]
     postprocessing: PostprocessingParams | None
     query_expansion: QueryExpansionParams | None

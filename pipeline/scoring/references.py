@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 
 from pipeline.config import Record, parse
 from pipeline.evaluation import trivial_baselines
@@ -23,23 +25,23 @@ from pipeline.training.method import Method
 class ChanceParams(Record):
     """Random embeddings of ``columns`` numbers, ``trials`` times."""
 
-    columns: int
-    trials: int
+    columns: Annotated[int, Field(ge=1)]
+    trials: Annotated[int, Field(ge=1)]
     seed: int
 
 
 class ColourStripesParams(Record):
     """Colour histograms of ``stripes`` horizontal stripes, ``bins`` steps per colour."""
 
-    stripes: int
-    bins: int
+    stripes: Annotated[int, Field(ge=1)]
+    bins: Annotated[int, Field(ge=1, le=256)]
 
 
 class RawPixelsParams(Record):
     """The image averaged down to ``height`` x ``width`` pixels."""
 
-    height: int
-    width: int
+    height: Annotated[int, Field(ge=1)]
+    width: Annotated[int, Field(ge=1)]
 
 
 class ReferencesParams(Record):

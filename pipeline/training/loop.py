@@ -36,16 +36,16 @@ class CosineDecay(Record):
     """Half a cosine per training, down to the learning rate ``final``."""
 
     kind: Literal["cosine"]
-    final: Annotated[float, Field(ge=0)]
+    final: Annotated[float, Field(ge=0, le=100)]
 
 
 class StepDecay(Record):
     """Times ``factor`` after each number of epochs in ``milestones``, counted from the start or the warm-up's end."""
 
     kind: Literal["steps"]
-    milestones: list[int]
+    milestones: list[Annotated[int, Field(ge=1)]]
     counted_from: CountedFrom
-    factor: Annotated[float, Field(gt=0)]
+    factor: Annotated[float, Field(gt=0, le=1)]
 
 
 class TrainingParams(Record):
@@ -59,9 +59,9 @@ class TrainingParams(Record):
 
     epochs: Annotated[int, Field(ge=1)]
     optimizer: OptimizerParams
-    learning_rate: Annotated[float, Field(gt=0)]
+    learning_rate: Annotated[float, Field(gt=0, le=100)]
     decay: Annotated[CosineDecay | StepDecay, Field(discriminator="kind")]
-    weight_decay: Annotated[float, Field(ge=0)]
+    weight_decay: Annotated[float, Field(ge=0, le=1)]
     warmup_every: Every
     warmup_steps: Annotated[int, Field(ge=0)]
     warmup_factor: Annotated[float, Field(ge=0, le=1)]

@@ -23,7 +23,7 @@ class SGDParams(Record):
 
     kind: Literal["sgd"]
     momentum: Annotated[float, Field(gt=0, lt=1)]
-    head_factor: Annotated[float, Field(gt=0)]
+    head_factor: Annotated[float, Field(gt=0, le=1000)]
 
 
 OptimizerParams = Annotated[AdamParams | SGDParams, Field(discriminator="kind")]
