@@ -20,7 +20,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from pipeline.experiments import DEFAULT_RUN, Trial, declaration, resolve, trial, trials
+from pipeline.experiments import DEFAULT_RUN, Trial, declaration, resolve, resolve_data, trial, trials
 from pipeline.progress import duration
 from pipeline.results import (
     MADE,
@@ -71,7 +71,8 @@ def run(given: argparse.Namespace) -> None:
     if given.plan:
         for part in missing:
             print(f"  {part.name}" + ("" if part.wrong == "missing" else f" (there by {part.wrong})"))
-    else:
+    elif missing:
+        train_starts(tree, wanted)
         make(missing)
 
 
@@ -81,20 +82,28 @@ def rows_of(tree: dict[str, Any]) -> list[str]:
 
 
 def prepare(tree: dict[str, Any], wanted: list[Trial]) -> None:
-    """Ensures that the data and start weights of all trials are there."""
+    """Ensures that the data of all trials are there; generated ones are those that params.yaml says now."""
+    needed = {declaration(tree, each.experiment)["data"] for trial in wanted for each in trainings(tree, trial)}
+    for name in sorted(needed):
+        if resolve_data(tree, name)["people"] or not (PREPARED / name).is_dir():
+            run_alone("prepare", name)
+
+
+def train_starts(tree: dict[str, Any], wanted: list[Trial]) -> None:
+    """Ensures that the start weights of all trials are there, by the parameters, data and code of now."""
+    names = {start.experiment for each in wanted for start in starts(tree, list(chain(tree, each)))}
+    for name in sorted(names):
+        run_alone("train", name)
+
+
+def run_alone(*command: str) -> None:
+    """Runs a command that leaves alone what is there already."""
     from pipeline.jobs.side_by_side import Task, run_commands
 
-    needed = [each for trial in wanted for each in trainings(tree, trial)]
-    words = [("prepare", name) for name in {declaration(tree, each.experiment)["data"] for each in needed}]
-    words = [each for each in sorted(words) if not (PREPARED / each[1]).is_dir()]
-    begun = sorted({start.experiment for trial in wanted for start in starts(tree, list(chain(tree, trial)))})
-    words += [("train", name) for name in begun if not Path("artifacts/train", name).is_dir()]
-    for command in words:
-        print(f"study: reid {' '.join(command)}", flush=True)
-        log = Path("artifacts/runs/study.log")
-        outcome = run_commands(Task(" ".join(command), "", [command], log), Path.cwd(), os.environ)
-        if outcome.trouble:
-            raise ValueError(outcome.trouble)
+    print(f"study: reid {' '.join(command)}", flush=True)
+    task = Task(" ".join(command), "", [command], Path("artifacts/runs/study.log"))
+    if trouble := run_commands(task, Path.cwd(), os.environ).trouble:
+        raise ValueError(trouble)
 
 
 def mark_rows(tree: dict[str, Any], wanted: list[Trial], data: list[str]) -> None:

@@ -56,8 +56,14 @@ def quick(project, monkeypatch):
                 project.run(stage, row, *words)
             yield task, side_by_side.Outcome(trouble, 1.0)
 
+    def run_commands(task, root, environment):
+        for command in task.commands:
+            project.run(*command)
+        return side_by_side.Outcome("", 1.0)
+
     project.breaks = ()
     monkeypatch.setattr(side_by_side, "run_side_by_side", run_side_by_side)
+    monkeypatch.setattr(side_by_side, "run_commands", run_commands)
     return ran
 
 
@@ -82,7 +88,7 @@ def test_each_seed_becomes_a_folder_of_small_files_by_commands_of_their_own(proj
         assert (trained.meta["experiment"]["seed"], trained.meta["name"]) == (seed, "short")
     assert not (project.folder / "artifacts" / "train" / "short").exists(), "the default run's folders are its own"
     assert not list((project.folder / "results").glob(".*"))
-    start, first, *others = told(capsys)
+    first, start, *others = told(capsys)
     assert start == "study: reid train pretrain"
     assert first == "study: 2 results, 2 of them missing"
     assert sorted(line.split(" is made;")[0] for line in others) == ["study: short seed3", "study: short seed4"]
@@ -114,6 +120,15 @@ def test_a_study_that_was_stopped_goes_on_with_what_is_left(project, quick, refu
     assert quick == ["train short seed4", "evaluate short seed4"]
     assert weights.stat().st_mtime_ns == before, "what was trained is not trained again"
     assert results(project, "short") == ["seed3", "seed4"]
+
+
+def test_start_weights_of_other_parameters_are_trained_again(project, quick):
+    project.run("train", "pretrain")
+    weights = project.folder / "artifacts/train/pretrain/model.safetensors"
+    before = weights.read_bytes()
+    project.add("recipes", baseline=changed(BASELINE, settings__smoothing=0.2))
+    project.run("study", "short")
+    assert weights.read_bytes() != before
 
 
 def test_a_whole_study_has_what_a_method_has_to_beat(project, quick):
