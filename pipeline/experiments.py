@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,7 +14,7 @@ DEFAULT_RUN = ("starts", "experiments", "students")
 STUDIES = ("ablations", "papers", "from_file")
 NAME = re.compile(r"\w[\w.+@-]*", re.ASCII)
 """Names become folders, cells of tables and text of pages: none is a formula, a tag or a path."""
-KEYS = {"recipe", "paper", "data", "teacher", "seeds", "against", "change"}
+KEYS = {"recipe", "paper", "data", "teacher", "seeds", "against", "change", "short"}
 """Of a declared experiment; all but recipe, paper and data may be left out."""
 ORDER = ("method", "data", "seed", "start", "augmentation", "training", "settings")
 """Of a resolved experiment, which has them all."""
@@ -78,7 +78,8 @@ def declaration(tree: Mapping[str, Any], name: str) -> dict[str, Any]:
         raise ValueError(f"experiment {name}: unknown key {unknown[0]}{nearest(unknown[0], KEYS)}")
     if missing := [key for key in ("recipe", "paper", "data") if key not in found]:
         raise ValueError(f"experiment {name}: missing {', '.join(missing)}")
-    for key, kinds in (("data", str), ("paper", str), ("recipe", (str, list)), ("teacher", str)):
+    of_names = (("recipe", (str, list)), ("short", (str, list)), ("data", str), ("paper", str), ("teacher", str))
+    for key, kinds in of_names:
         if key in found and not isinstance(found[key], kinds):
             raise ValueError(f"experiment {name}: {key}: expected a name, got {found[key]!r}")
     if type(seeds := found.get("seeds", 1)) is not int or seeds < 1:
@@ -92,14 +93,15 @@ def named(block: Mapping[str, Any], key: str) -> list[str]:
     return found.split("+") if isinstance(found, str) else list(found)
 
 
-def _made(tree: Mapping[str, Any], name: str) -> dict[str, Any]:
+def _made(tree: Mapping[str, Any], name: str, *, is_short: bool = False) -> dict[str, Any]:
     """Returns all that recipe and change say of an experiment, its own number of seeds, and its teacher.
 
     A recipe names a recipe for a teacher, which is taken for RECIPE@DATA; a declared experiment names an experiment.
+    ``is_short``: as the default run trains it, with the recipes of ``short`` on top of its own.
     """
     declared = declaration(tree, name)
     made: dict[str, Any] = {}
-    for recipe in named(declared, "recipe"):
+    for recipe in named(declared, "recipe") + (named(declared, "short") if is_short else []):
         made = overlaid(made, resolve_recipe(tree, recipe), recipe, adds=True)
     made = overlaid(made, declared.get("change") or {}, f"experiment {name}: change")
     if "seeds" in declared:
@@ -172,11 +174,12 @@ def resolve(tree: Mapping[str, Any], of: Trial) -> dict[str, Any]:
     """Returns the whole block of a trial: its recipe with its change, on its split, with its seed.
 
     A student learns from the trial of its teacher that has the same seed and split; start weights are shared by all.
+    The default run's trial is as ``short`` as its declaration says.
 
     Raises:
         ValueError: naming what is unknown or missing.
     """
-    declared, made = declaration(tree, of.experiment), _made(tree, of.experiment)
+    declared, made = declaration(tree, of.experiment), _made(tree, of.experiment, is_short=of.is_default)
     made["data"] = declared["data"] + (f"/{of.split}" if of.num_splits > 1 else "")
     made["seed"] = of.seed
     if isinstance(made.get("start"), str) and made["start"] in experiments(tree):
@@ -214,12 +217,17 @@ def resolve_experiment(tree: Mapping[str, Any], name: str) -> dict[str, Any]:
     return resolve(tree, trial(tree, name))
 
 
+def num_epochs(tree: Mapping[str, Any], of: Trial) -> int:
+    """Returns how many epochs a study trains an experiment, of which the default run may train fewer."""
+    return int(resolve(tree, replace(of, is_default=False))["training"]["epochs"])
+
+
 def resolve_study(tree: Mapping[str, Any], name: str) -> dict[str, Any]:
     """Returns what the results of an experiment's study depend on: the blocks of its chain, its seeds and splits."""
     chain: dict[str, Any] = {}
     link: str | None = name
     while link:
-        chain[link] = resolve_experiment(tree, link)
+        chain[link] = resolve(tree, trial(tree, link, apart=True))
         link = _made(tree, link).get("teacher")
     return {"chain": chain, "trials": [each.place for each in trials(tree, name)]}
 
@@ -232,6 +240,7 @@ def resolve_search(tree: Mapping[str, Any], name: str) -> dict[str, Any]:
     """
     own = whole(block(dict(tree), "studies", "searches"), name, "studies.searches")
     own["experiment"] = block(own, "of", "experiment")
+    own["data"] = own.pop("tried_on", declaration(tree, own["experiment"])["data"])
     own.pop("of")
     return overlaid(block(dict(tree), "studies", "search"), own, f"studies.searches.{name}", adds=True)
 

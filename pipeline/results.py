@@ -2,7 +2,7 @@
 
 results/ROW/row.json                  what the row computes: numerics marks and fingerprints of data, as of now
 results/ROW/seedN[-splitK]/made.json  the same as of when the result was made, with its parameters, commit, versions
-results/ROW/seedN[-splitK]/...        metrics.json (one for each search), cmc.csv, history.csv
+results/ROW/seedN[-splitK]/...        metrics.json (one for each search), cmc.csv, measures.json, history.csv
 results/references/DATA/...           the same of what a method has to beat
 """
 
@@ -116,10 +116,13 @@ def are_same(one: Mapping[str, list[float]], other: Mapping[str, list[float]]) -
 
 
 def found(tree: Mapping[str, Any]) -> tuple[list[Path], list[str]]:
-    """Returns the folders of all results that hold, and a line on each that is left out."""
+    """Returns the folders of all results that hold, and a line on each that is left out.
+
+    Rows called RECIPE@DATA are no part of a study, and never left out with a word.
+    """
     declared, data = experiments(tree), data_sets(tree)
     held, left_out = [], []
-    for folder in sorted(file.parent for file in RESULTS.glob(f"[!.]*/*/{MADE}")):
+    for folder in sorted(file.parent for file in RESULTS.glob(f"[!.]*/*/{MADE}") if "@" not in file.parts[-3]):
         row, name = folder.parts[-2:]
         if row not in declared and not (row == REFERENCES and name in data):
             left_out.append(f"{row} {name}: params.yaml does not declare it")
@@ -130,6 +133,12 @@ def found(tree: Mapping[str, Any]) -> tuple[list[Path], list[str]]:
         else:
             held.append(folder)
     return held, left_out
+
+
+def found_of(tree: Mapping[str, Any], row: str) -> list[Path]:
+    """Returns the folders of a row's results that hold, whether it is declared or called RECIPE@DATA."""
+    folders = sorted(file.parent for file in (RESULTS / row).glob(f"*/{MADE}"))
+    return [folder for folder in folders if not state(tree, _trial_of(tree, row, folder.name))]
 
 
 def _trial_of(tree: Mapping[str, Any], row: str, name: str) -> Trial:

@@ -31,6 +31,7 @@ def run(given: argparse.Namespace) -> None:
     from pipeline.methods.registry import find
     from pipeline.scoring.comparison import EvaluationParams
     from pipeline.scoring.evaluate import check_data, evaluate, flat_metrics, model_from, model_from_file
+    from pipeline.scoring.measures import MEASURES_FILE
     from pipeline.tracking.runs import stage_run
     from pipeline.training.checkpoint import open_checkpoint
 
@@ -55,6 +56,7 @@ def run(given: argparse.Namespace) -> None:
         results = evaluate(model, store, params, out)
         metrics = flat_metrics(results)
         tracked.log_metrics(metrics)
+        tracked.log_artifact(out / MEASURES_FILE)
         if given.weights is None:
             tracked.register_model(trained, name=name, source_run=source, metrics=metrics, data=data)
     for result in results.values():

@@ -1,7 +1,7 @@
 """Trains and scores rows with all their seeds: what is missing.
 
 reads    data/prepared/DATA, artifacts/train/pretrain, results/
-writes   results/ROW/seedN: metrics.json, cmc.csv, history.csv and made.json, small files that git keeps
+writes   results/ROW/seedN: metrics.json, cmc.csv, measures.json, history.csv and made.json, small files that git keeps
 
 Says first what is missing and how long that takes. Seeds run side by side: one on each core, or on each GPU; on all
 machines of RAY_ADDRESS. A study that was stopped, by whatever, goes on when it is started again. A result is made
@@ -41,7 +41,7 @@ from pipeline.results import (
 )
 from stages.arguments import PREPARED
 
-KEPT = ("metrics.json", "cmc.csv")
+KEPT = ("metrics.json", "cmc.csv", "measures.json")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -1,10 +1,11 @@
 """Makes tables and figures of what was evaluated, or of a study.
 
 reads    artifacts/evaluate, artifacts/train/*/history.csv; with --study results/
-writes   artifacts/tables (results, papers, figures); with --study artifacts/study, and the differences between rows
+writes   artifacts/tables (results, papers, figures); with --study artifacts/study, with the verdicts on the papers'
+         claims, the differences between rows, and what was measured before the study: lengths and the pilot's spread
 
---show only prints the last tables, --page FILE only puts them into a page, and --check-tracking fails unless they hold
-what MLflow recorded.
+--show only prints the last tables, --page FILE only puts them and the figures into a page that has marks for them, and
+--check-tracking fails unless they hold what MLflow recorded.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from pipeline.tables.curves import Trained
 
 SCORES, TRAININGS = Path("artifacts/evaluate"), Path("artifacts/train")
+FIGURES = Path("docs")
 TABLES, STUDY = Path("artifacts/tables"), Path("artifacts/study")
 PLACES = """tables: {0}/results.md, .tex, .csv    of the papers: {0}/papers/mdpr.md, mskd.md, smmd.md, .tex, .csv
 figures: {0}/cmc.png, loss.png, clusters.png    runs: make ui"""
@@ -59,6 +61,7 @@ def make(folder: Path, *, study: bool) -> None:
     from pipeline.tables.differences import paired_differences, to_markdown
     from pipeline.tables.differences import write_csv as write_differences
     from pipeline.tables.results import collect, write_csv
+    from pipeline.tables.study import write_claims, write_protocol
     from pipeline.tracking.runs import stage_run
 
     with stage_run(stage="tables", name="study" if study else "", params={}) as tracked:
@@ -74,6 +77,8 @@ def make(folder: Path, *, study: bool) -> None:
             rows = [row for pair in pairs for row in paired_differences(results, *pair, "mAP")]
             write_differences(rows, folder / "differences.csv")
             (folder / "differences.md").write_text(to_markdown(rows))
+            write_claims(load(), folder)
+            write_protocol(load(), folder)
         for path in sorted(path for path in folder.rglob("*") if path.is_file()):
             tracked.log_artifact(path)
     print(PLACES.format(folder))
@@ -194,14 +199,20 @@ def compared_with_git(results: Sequence[Result]) -> str:
 
 
 def put_into(page: Path, folder: Path) -> None:
-    """Replaces the result block of a page by the last tables, and by the differences between their rows."""
-    from pipeline.tables import render
+    """Replaces those blocks that a page has marks for by the last tables; their figures go beside the pages."""
     from pipeline.tables.overview import build_tables
     from pipeline.tables.published import read_published
+    from pipeline.tables.render import replace_blocks, to_markdown
     from pipeline.tables.results import read_csv
+    from pipeline.tables.study import BLOCKS, DRAWN
 
-    block = render.to_markdown(build_tables(read_csv(folder / "results.csv"), read_published()))
-    differences = folder / "differences.md"
-    if differences.is_file():
-        block += f"\n**Differences, paired by seed, in points**\n\n{differences.read_text()}"
-    page.write_text(render.replace_readme_block(page.read_text(), block))
+    blocks = {"results": to_markdown(build_tables(read_csv(folder / "results.csv"), read_published()))}
+    for name in BLOCKS:
+        file = folder / f"{name}.md"
+        if file.is_file():
+            blocks[name] = file.read_text()
+    text = page.read_text()
+    page.write_text(replace_blocks(text, blocks))
+    for name in DRAWN:
+        if (figure := folder / f"{name}.png").is_file() and f"{name}.png" in text:
+            shutil.copyfile(figure, FIGURES / figure.name)

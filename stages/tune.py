@@ -30,7 +30,7 @@ def run(given: argparse.Namespace) -> None:
     tree, name = load(), given.search
     params = parse(TuneParams, resolve_search(tree, name), f"studies.searches.{name}")
     experiment = resolve_experiment(tree, params.experiment)
-    method, data = find(experiment["method"]), PREPARED / experiment["data"]
+    method, data = find(experiment["method"]), PREPARED / params.data
     folder = search_folder(name, params, experiment, method, data, Path(".runs"))
     out = TUNED / name
     with exclusive_lock(folder, "searched"):

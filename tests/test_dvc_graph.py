@@ -144,8 +144,9 @@ def test_a_stage_depends_on_the_data_the_start_and_the_teacher_that_its_paramete
         assert outs == [f"results/{rest[0]}"]
         assert f"artifacts/resolved/studies/{rest[0]}.yaml" in deps
     if stage in SEARCHES:
-        search = TREE["studies"]["searches"][rest[0]]["of"]
-        assert {f"data/prepared/{search['data']}", f"artifacts/resolved/searches/{rest[0]}.yaml"} <= set(deps)
+        search = TREE["studies"]["searches"][rest[0]]
+        data = search["tried_on"] if stage == "tune" else search["of"]["data"]
+        assert {f"data/prepared/{data}", f"artifacts/resolved/searches/{rest[0]}.yaml"} <= set(deps)
 
 
 @pytest.mark.parametrize(("command", "deps", "outs"), STAGES)

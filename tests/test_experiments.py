@@ -50,3 +50,18 @@ def test_every_seed_is_trained_on_every_split_in_a_folder_of_its_own():
 def test_a_split_that_is_not_there_is_refused():
     with pytest.raises(ValueError, match="many has the splits 1 to 2, got 3"):
         experiments.trial(TREE, "split", split=3)
+
+
+def test_the_default_run_alone_is_as_short_as_an_experiment_says():
+    recipes = {**TREE["recipes"], "brief": {"training": {"epochs": 1}}}
+    plain = {**TREE["experiments"]["plain"], "short": "brief"}
+    tree = {**TREE, "recipes": recipes, "experiments": {**TREE["experiments"], "plain": plain}}
+    default = experiments.trial(tree, "plain")
+    assert experiments.resolve(tree, default)["training"]["epochs"] == 1
+    assert experiments.num_epochs(tree, default) == 4
+    for other in (experiments.trial(tree, "plain", apart=True), experiments.trial(tree, "plain", seed=4)):
+        assert experiments.resolve(tree, other)["training"]["epochs"] == 4
+    assert experiments.resolve_study(tree, "plain")["chain"]["plain"]["training"]["epochs"] == 4
+    changed = {**plain, "change": {"training": {"epochs": 2}}}
+    over = {**tree, "experiments": {**tree["experiments"], "plain": changed}}
+    assert experiments.resolve(over, default)["training"]["epochs"] == 2

@@ -39,8 +39,8 @@ def test_images_of_the_same_person_are_nearest_and_the_query_is_not_found(projec
 
 def test_embeddings_are_those_of_the_packed_images_whatever_the_batch(project, noise, monkeypatch):
     from pipeline.methods.registry import find
-    from pipeline.scoring.comparison import EvaluationParams
-    from pipeline.scoring.evaluate import embed_test, model_from
+    from pipeline.scoring.embedding import embed_rows
+    from pipeline.scoring.evaluate import model_from
     from tests.noise import EVALUATION
 
     store, found = ImageStore(noise), open_checkpoint(project / "train" / "baseline")
@@ -51,7 +51,7 @@ def test_embeddings_are_those_of_the_packed_images_whatever_the_batch(project, n
     monkeypatch.setattr(search, "IMAGES_AT_ONCE", 2)
     embeddings = search.embed_files(search.open_network(project / "train" / "baseline"), files)
     model = model_from(found, find("baseline"), store)
-    expected = embed_test(model, store, np.arange(5), EvaluationParams.model_validate(EVALUATION))
+    expected = embed_rows(model.embedder, store, np.arange(5), batch=EVALUATION["batch"], flip=EVALUATION["flip"])
     expected = expected / np.linalg.norm(expected, axis=1, keepdims=True)
     np.testing.assert_allclose(embeddings, expected, atol=1e-5)
 

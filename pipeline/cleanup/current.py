@@ -83,7 +83,7 @@ def searching_folders(tree: dict[str, Any], name: str) -> list[Path]:
         return []
     params = parse(TuneParams, resolve_search(tree, name), f"studies.searches.{name}")
     experiment = resolve_experiment(tree, params.experiment)
-    data = Path("data/prepared") / experiment["data"]
+    data = Path("data/prepared") / params.data
     return [search_folder(name, params, experiment, find(experiment["method"]), data, Path(".runs"))]
 
 

@@ -36,6 +36,8 @@ def measure_quality(
                          1998; Amigo et al., 2009)
     bcubed_recall        of an image's identity, the share that is in its cluster; mean over images
     bcubed_f             harmonic mean of these two means
+    pair_precision       of the pairs of images that share a cluster, the share that are of one identity; 1 without
+                         such pairs. Trap: large clusters have most of the pairs
     purity               share of images that are of the most frequent identity of their cluster. Trap: noise is pure
     with ``cameras``
     camera_entropy       0 if each cluster is of one camera, 1 if each is spread evenly over all that occur; see
@@ -121,8 +123,14 @@ def _agreement(clusters: np.ndarray, identities: np.ndarray) -> dict[str, float]
         "bcubed_precision": precision,
         "bcubed_recall": recall,
         "bcubed_f": 2 * precision * recall / (precision + recall),
+        "pair_precision": _pair_precision(counts, in_cluster),
         "purity": float(largest.sum() / counts.sum()),
     }
+
+
+def _pair_precision(counts: np.ndarray, in_cluster: np.ndarray) -> float:
+    right, all_pairs = (float((sizes * (sizes - 1)).sum()) for sizes in (counts, in_cluster))
+    return right / all_pairs if all_pairs else 1.0
 
 
 def _contingency(rows: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -23,7 +23,7 @@ from pipeline.datasets.resizing import Resampling, resize
 from pipeline.datasets.validation.inspection import Facts
 from pipeline.images import table as image_table
 from pipeline.images.intact import KEPT_FILE
-from pipeline.images.store import IMAGES_FILE, META_FILE, TABLE_FILE
+from pipeline.images.store import IMAGES_FILE, MASKS_FILE, META_FILE, TABLE_FILE
 
 LINE = re.compile(r"(\d+) (\w{64}) (\w+) (\d+) (\d+) (\w{64}) (\d+)")
 
@@ -78,11 +78,17 @@ class Packing:
         _, height, width, _ = self.shape
         self._write(row, facts, resize(pixels, height, width, self.resampling))
 
-    def finish(self, table: pd.DataFrame, about: Mapping[str, Any], more: Mapping[str, pd.DataFrame]) -> None:
+    def finish(
+        self,
+        table: pd.DataFrame,
+        about: Mapping[str, Any],
+        more: Mapping[str, pd.DataFrame],
+        masks: np.ndarray | None = None,
+    ) -> None:
         """Ensures that the folder holds the store of a table whose images are all kept, complete or not at all.
 
-        ``about`` is added to meta.json, ``more`` are tables that lie beside, by their files' names. An older store is
-        replaced, or left as it is when it is the same.
+        ``about`` is added to meta.json, ``more`` are tables that lie beside, by their files' names, and so do ``masks``
+        ``[N, H, W]``, if they are known. An older store is replaced, or left as it is when it is the same.
         """
         tables = {TABLE_FILE: table, **more}
         meta = {
@@ -94,11 +100,13 @@ class Packing:
             "fingerprint": image_table.fingerprint(table),
         }
         text = json.dumps(meta, indent=2, sort_keys=True) + "\n"
-        if not self._is_stored(tables, text):
+        if not self._is_stored(tables, text, masks):
             self._take_over()
             os.fsync(self._array)
             for name, content in tables.items():
                 image_table.write(content, self.partial / name)
+            if masks is not None:
+                np.save(self.partial / MASKS_FILE, masks)
             (self.partial / META_FILE).write_text(text)
             self._write_kept()
             shutil.rmtree(self.folder, ignore_errors=True)
@@ -166,12 +174,19 @@ class Packing:
             for row, (place, facts) in self._taken.items():
                 self._write(row, facts, self._older_images[place])
 
-    def _is_stored(self, tables: Mapping[str, pd.DataFrame], meta: str) -> bool:
-        """Returns whether the folder holds this very store: every row is of it, and its tables and meta are these."""
+    def _is_stored(self, tables: Mapping[str, pd.DataFrame], meta: str, masks: np.ndarray | None) -> bool:
+        """Returns whether the folder holds this very store: every row is of it, and all else that it has is this."""
         parts = (IMAGES_FILE, META_FILE, *tables)
         if len(self._taken) < self.shape[0] or not all((self.folder / part).is_file() for part in parts):
             return False
         if (self.folder / META_FILE).read_text() != meta:
+            return False
+        file = self.folder / MASKS_FILE
+        there = np.load(file) if file.is_file() else None
+        if there is None or masks is None:
+            if there is not masks:
+                return False
+        elif not np.array_equal(masks, there):
             return False
         return all(pd.read_parquet(self.folder / name).equals(content) for name, content in tables.items())
 

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import pandas as pd
+from PIL import Image
 from pydantic import Field
 
 from pipeline.config import Record, parse
@@ -16,7 +18,7 @@ from pipeline.datasets.listing import Listing
 from pipeline.datasets.location import RAW, locate
 from pipeline.datasets.packing import Packing
 from pipeline.datasets.reader import find
-from pipeline.datasets.resizing import Resampling
+from pipeline.datasets.resizing import Resampling, resize
 from pipeline.datasets.validation.examination import examine
 from pipeline.datasets.validation.report import Report, unlisted
 from pipeline.images.table import DataError
@@ -91,8 +93,24 @@ def pack(name: str, params: PrepareParams, folder: Path, report_file: Path) -> t
             "settings": settings_of(params),
             "notes": report.notes,
         }
-        packing.finish(table, about, {} if listing.draws is None else {DRAWS_FILE: listing.draws})
+        draws = {} if listing.draws is None else {DRAWS_FILE: listing.draws}
+        packing.finish(table, about, draws, masks_of(name, params, table))
     return table, report
+
+
+def masks_of(name: str, params: PrepareParams, table: pd.DataFrame) -> np.ndarray | None:
+    """Returns the true masks ``[N, H, W]`` of people rendered as Market-1501 lies, at the size of the images.
+
+    None for all others.
+    """
+    if params.people is None or params.reader["kind"] != "market1501":
+        return None
+    found = np.empty((len(table), params.height, params.width), np.uint8)
+    for row, path in enumerate(table["path"]):
+        with Image.open(RAW / name / world.mask_path(path)) as mask:
+            pixels = np.repeat(np.asarray(mask)[:, :, None], 3, axis=2)
+        found[row] = resize(pixels, params.height, params.width, params.resampling)[:, :, 0]
+    return found
 
 
 def settings_of(params: PrepareParams) -> dict[str, Any]:

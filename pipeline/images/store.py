@@ -13,13 +13,15 @@ from pipeline.images import table as image_table
 from pipeline.images.intact import check_pixels
 
 TABLE_FILE, IMAGES_FILE, META_FILE = "table.parquet", "images.npy", "meta.json"
+MASKS_FILE = "masks.npy"
 
 
 class ImageStore:
     """A packed data set, opened read-only.
 
     ``table``: one row per image. ``images``: ``[N, H, W, 3]`` uint8, memory-mapped, so that the processes of
-    a machine share its pages. ``cameras`` (int64) and ``is_infrared`` (bool): ``[N]``.
+    a machine share its pages. ``cameras`` (int64) and ``is_infrared`` (bool): ``[N]``. ``masks``: ``[N, H, W]`` uint8,
+    255 where the person is, memory-mapped; None where nobody knows, as for real data.
     ``meta``: ``height``, ``width``, ``counts``, ``fingerprint``.
 
     Raises:
@@ -46,6 +48,13 @@ class ImageStore:
         if self.meta["fingerprint"] != image_table.fingerprint(self.table):
             raise ValueError(f"{folder}: meta.json is of another table than {TABLE_FILE}: build the store again")
         check_pixels(folder / IMAGES_FILE, self.images)
+        masks = folder / MASKS_FILE
+        self.masks: np.ndarray | None = _open_array(masks) if masks.is_file() else None
+        if self.masks is not None and (self.masks.shape != expected[:3] or self.masks.dtype != np.uint8):
+            raise ValueError(
+                f"{masks}: expected uint8 {list(expected[:3])} as the images are, "
+                f"got {self.masks.dtype} {list(self.masks.shape)}: build the store again"
+            )
 
 
 def _open_array(path: Path) -> np.ndarray:

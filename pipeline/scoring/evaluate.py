@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,23 +10,19 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 
 from pipeline.backbones import weights
-from pipeline.batches.loading import Loader
 from pipeline.config import parse
 from pipeline.evaluation.protocols import Search
 from pipeline.evaluation.stamp import Protocol, Recipe, Result, market_protocol, write_result
 from pipeline.images.store import ImageStore
 from pipeline.layers.embedder import Embedder
-from pipeline.progress import ProgressLine
 from pipeline.scoring.comparison import Comparison, EvaluationParams, compare, searches_of
+from pipeline.scoring.embedding import embed_rows
+from pipeline.scoring.measures import MEASURES_FILE, measure
 from pipeline.training.checkpoint import Checkpoint
-from pipeline.training.embed import embed
 from pipeline.training.experiment import ExperimentParams, build_method, start_name
 from pipeline.training.method import Method
-from pipeline.training.precision import use_plain_float32
-from pipeline.training.workers import Workers
 
 CMC_RANKS = 50
 DRAWS_FILE = "draws.parquet"  # of a prepared data set, see pipeline.datasets.prepare
@@ -33,11 +30,12 @@ DRAWS_FILE = "draws.parquet"  # of a prepared data set, see pipeline.datasets.pr
 
 @dataclass(frozen=True)
 class Model:
-    """A network to score, and what is to be said of it."""
+    """A network to score, and what is to be said of it: ``built`` is the method that it is of, ``method`` its name."""
 
     name: str
     method: str
     seed: int
+    built: Method
     embedder: Embedder
     recipe: Mapping[str, Any]
 
@@ -109,19 +107,20 @@ def describe(name: str, params: ExperimentParams, method: Method, *, epoch: int)
         "precision": None,
         "device": None,
     }
-    return Model(name, params.method, params.seed, method.embedder(), recipe)
+    return Model(name, params.method, params.seed, method, method.embedder(), recipe)
 
 
 def evaluate(model: Model, store: ImageStore, params: EvaluationParams, folder: Path) -> dict[str, Result]:
-    """Writes embeddings and their rows to ``folder``, and returns the result of each search, by its folder.
+    """Writes embeddings, their rows and measures to ``folder``, and returns the result of each search, by its folder.
 
-    The CMC curve and ``metrics.json`` of a search lie in that folder below ``folder``; see ``searches_of``.
+    The CMC curve and ``metrics.json`` of a search lie in that folder below ``folder``; see ``searches_of``. What is
+    measured beside retrieval is in ``measures.json``; see ``measure``.
     """
     rows = test_rows(store)
     table = store.table.iloc[rows]
     searches = searches_of(store.meta["protocol"], params)
     stamps = {place: protocol(store, search, params) for place, search in searches.items()}
-    embeddings = embed_test(model, store, rows, params)
+    embeddings = embed_rows(model.embedder, store, rows, batch=params.batch, flip=params.flip)
     recipe = Recipe(
         **model.recipe,
         height=store.meta["height"],
@@ -140,6 +139,8 @@ def evaluate(model: Model, store: ImageStore, params: EvaluationParams, folder: 
         write_result(folder / place / "metrics.json", result)
         _write_cmc(folder / place / "cmc.csv", found)
         results[place] = result
+    measures = measure(model.built, store, rows, embeddings, params)
+    (folder / MEASURES_FILE).write_text(json.dumps(measures, indent=1) + "\n")
     return results
 
 
@@ -169,22 +170,6 @@ def _draws(store: ImageStore) -> pd.DataFrame | None:
 def test_rows(store: ImageStore) -> np.ndarray:
     """Returns the store's query and gallery rows."""
     return np.flatnonzero(store.table["split"] == "test")
-
-
-def embed_test(model: Model, store: ImageStore, rows: np.ndarray, params: EvaluationParams) -> np.ndarray:
-    """Returns the embeddings of ``rows``, float32 ``[len(rows), D]``, computed on a GPU where there is one."""
-    use_plain_float32()
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    loader = Loader(store.images, store.cameras, store.is_infrared, None, device=device, dtype=torch.float32)
-    return embed(
-        model.embedder.to(device, torch.float32),
-        loader,
-        rows,
-        batch_size=params.batch,
-        workers=Workers(0, 1),
-        flip=params.flip,
-        progress=ProgressLine("embedding"),
-    ).numpy()
 
 
 def protocol(store: ImageStore, search: Search, params: EvaluationParams) -> Protocol:

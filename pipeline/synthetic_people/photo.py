@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from PIL import Image
 
@@ -33,6 +35,17 @@ class Street(Record):
     standing: float
 
 
+class Photo(NamedTuple):
+    """What a camera delivers, and the truth: ``mask`` is 8-bit grey, 255 where only the person is to be seen.
+
+    Shadows, people behind and things in the way are no part of the person.
+    """
+
+    visible: Image.Image
+    infrared: Image.Image
+    mask: Image.Image
+
+
 def take(
     camera: Camera,
     traits: Traits | None,
@@ -42,8 +55,8 @@ def take(
     sensor: Sensor,
     size: tuple[int, int],
     slip: float,
-) -> tuple[Image.Image, Image.Image]:
-    """Returns an image of a person (None: of nobody) by a camera, visible and infrared, at ``size`` (rows, columns).
+) -> Photo:
+    """Returns an image of a person (None: of nobody) by a camera, at ``size`` (rows, columns).
 
     ``slip`` multiplies the box's misalignment: 1 is an ordinary detection, several make a junk box.
     """
@@ -61,11 +74,14 @@ def take(
         side = rng.choice((-1, 1))
         place = (columns / 2 + side * columns * rng.uniform(0.3, 0.55), foot[1] - 0.08 * scale)
         _add(camera, picture, draw_traits(rng), rng, place, 0.87 * scale, depth * 1.15, street)
+    seen = np.zeros((rows, columns), np.float32)
     if traits is not None:
-        _add(camera, picture, traits, rng, foot, scale, depth, street)
+        seen = _add(camera, picture, traits, rng, foot, scale, depth, street)
     if blocked < street.occluders:
-        _block(camera, picture, rng, foot, scale, depth, street)
-    return develop(camera, sensor, picture, rng, size)
+        seen *= 1 - _block(camera, picture, rng, foot, scale, depth, street)
+    visible, infrared = develop(camera, sensor, picture, rng, size)
+    mask = Image.fromarray((seen * 255 + 0.5).astype(np.uint8))
+    return Photo(visible, infrared, mask.resize((size[1], size[0]), Image.Resampling.BOX))
 
 
 def _add(
@@ -77,14 +93,15 @@ def _add(
     scale: float,
     depth: float,
     street: Street,
-) -> None:
-    """Draws a person and their shadow into the picture [4, H, W]."""
+) -> Array:
+    """Draws a person and their shadow into the picture [4, H, W]; returns what the person covers [H, W], in [0, 1]."""
     layer = np.zeros((5, *picture.shape[1:]), np.float32)
     pose = draw_pose(rng, facing(camera, rng), street.standing)
     view = View(foot, scale, pose.heading, camera.tilt(depth))
     draw(layer, traits, pose, view, camera.light, rng.integer(0, 1 << 30))
     cast_shadow(camera, picture, layer[4], foot)
     _lay(picture, layer)
+    return layer[4]
 
 
 def _lay(picture: Array, layer: Array) -> None:
@@ -101,15 +118,14 @@ def _block(
     scale: float,
     depth: float,
     street: Street,
-) -> None:
+) -> Array:
     """Puts something between the camera and the person."""
     rows, columns = picture.shape[1:]
     kind = rng.choice(OCCLUDERS)
     side = rng.choice((-1, 1))
     if kind == "person":
         place = (columns / 2 + side * columns * rng.uniform(0.38, 0.55), foot[1] + 0.1 * scale)
-        _add(camera, picture, draw_traits(rng), rng, place, 1.13 * scale, depth * 0.9, street)
-        return
+        return _add(camera, picture, draw_traits(rng), rng, place, 1.13 * scale, depth * 0.9, street)
     layer = np.zeros((5, rows, columns), np.float32)
     column = columns * (0.5 + side * rng.uniform(0.05, 0.4))
     top = rows * rng.uniform(0.55, 0.8)
@@ -140,6 +156,7 @@ def _block(
             for post in (column, column - side * columns * 0.9):
                 _paint(layer, tube(layer, [(post, top), (post, rows + 20.0)], [columns * 0.03] * 3), tone, light)
     _lay(picture, layer)
+    return layer[4]
 
 
 def _paint(layer: Array, patch: Patch | None, tone: Array, light: Light) -> None:

@@ -15,16 +15,15 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Literal
 
-from PIL import Image
-
 from pipeline.config import Record
 from pipeline.progress import ProgressLine
 from pipeline.synthetic_people.camera import Camera, Sensor, hang_camera, kinds_of
 from pipeline.synthetic_people.draws import Draws
-from pipeline.synthetic_people.photo import Street, take
+from pipeline.synthetic_people.photo import Photo, Street, take
 from pipeline.synthetic_people.traits import Traits, draw_sibling, draw_traits
 
 MARKER = "people.json"
+MASKS = "masks"
 MARKET_FOLDERS = {"train": "bounding_box_train", "query": "query", "gallery": "bounding_box_test"}
 SYSU_CAMERAS = 6
 SYSU_INFRARED = (3, 6)
@@ -85,6 +84,11 @@ class Shot:
     def sysu_path(self) -> str:
         """The path under the SYSU-MM01 folder."""
         return f"cam{self.camera}/{self.person:04d}/{self.take + 1:04d}.jpg"
+
+
+def mask_path(market_path: str) -> Path:
+    """Returns where the mask of an image of the Market-1501 folder is, below the world's."""
+    return Path(MASKS, market_path).with_suffix(".png")
 
 
 def stream(seed: int, *what: int) -> Draws:
@@ -163,8 +167,8 @@ def _check(name: str, population: Population, cameras: int) -> None:
         )
 
 
-def photograph(params: PeopleParams, shot: Shot) -> tuple[Image.Image, Image.Image]:
-    """Returns the image of a shot, as the camera sees it in visible and in infrared light."""
+def photograph(params: PeopleParams, shot: Shot) -> Photo:
+    """Returns the image of a shot, as the camera sees it in visible and in infrared light, and the person's mask."""
     rng = stream(params.seed, 4, shot.person, shot.camera, shot.take)
     traits: Traits | None
     slip = 1.0
@@ -187,10 +191,11 @@ def photograph(params: PeopleParams, shot: Shot) -> tuple[Image.Image, Image.Ima
 def _render_chunk(params: PeopleParams, folder: Path, chunk: list[Shot]) -> int:
     """Writes the images of some shots in both layouts and returns how many shots it was."""
     for shot in chunk:
-        visible, infrared = photograph(params, shot)
+        visible, infrared, mask = photograph(params, shot)
         quality = camera(params, shot.camera).jpeg
         file = folder / "market1501" / shot.market_path
         visible.save(file, quality=quality)
+        mask.save(folder / mask_path(shot.market_path))
         if shot.person > 0 and shot.camera <= SYSU_CAMERAS:
             place = folder / "sysu_mm01" / shot.sysu_path
             place.parent.mkdir(parents=True, exist_ok=True)
@@ -231,6 +236,8 @@ def digest(params: PeopleParams) -> str:
 def render(params: PeopleParams, folder: Path, *, workers: int) -> None:
     """Ensures ``folder`` holds the world: ``market1501/`` and ``sysu_mm01/`` as the real data sets lie on disk.
 
+    ``masks/`` has the true mask of each image of ``market1501/``.
+
     The files are the same to the byte for any number of ``workers`` (processes). The folder appears whole or not at
     all; one that already holds this very world is left as it is, and one that holds another world is replaced.
 
@@ -251,6 +258,7 @@ def render(params: PeopleParams, folder: Path, *, workers: int) -> None:
     shutil.rmtree(draft, ignore_errors=True)
     for part in MARKET_FOLDERS.values():
         (draft / "market1501" / part).mkdir(parents=True)
+        (draft / MASKS / part).mkdir(parents=True)
     _write_splits(params, found, draft / "sysu_mm01" / "exp")
     _render_all(params, found, draft, workers)
     (draft / MARKER).write_text(json.dumps({"digest": name, "params": params.model_dump()}, indent=1) + "\n")

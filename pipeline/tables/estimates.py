@@ -36,7 +36,7 @@ class Verdict:
         return f"{self.word} ({self.difference:+.1f}; {interval[self.is_covered]})"
 
 
-def estimate(values: Sequence[float]) -> Estimate:
+def estimate(values: Sequence[float], confidence: float = CONFIDENCE) -> Estimate:
     """Returns what seeds with these scores say of the mean; its interval is Student's t with n - 1 degrees of freedom.
 
     >>> estimate([60.0, 61.0, 62.0])
@@ -45,11 +45,16 @@ def estimate(values: Sequence[float]) -> Estimate:
     mean, num = statistics.fmean(values), len(values)
     if num == 1:
         return Estimate(mean, None, None, None, 1)
+    std = statistics.stdev(values)
+    half = student_t(num - 1, (1 + confidence) / 2) * std / num**0.5
+    return Estimate(mean, std, mean - half, mean + half, num)
+
+
+def student_t(freedom: int, quantile: float) -> float:
+    """Returns the quantile of Student's t."""
     from scipy.special import stdtrit
 
-    std = statistics.stdev(values)
-    half = float(stdtrit(num - 1, (1 + CONFIDENCE) / 2)) * std / num**0.5
-    return Estimate(mean, std, mean - half, mean + half, num)
+    return float(stdtrit(freedom, quantile))
 
 
 def judge(ours: Estimate, published: float, tolerance: float) -> Verdict:

@@ -55,7 +55,7 @@ def draw_apart(curves: Mapping[Key, Curve], look: Mapping[str, Look], path: Path
             panel.plot(xs, ys, color=look[row].colour, linewidth=1.8, marker=look[row].marker, markersize=3)
         panel.set(xlabel=x, ylabel=y if index % 6 == 0 else "", title=row)
         panel.set_ylim(bottom=min(0, *(value for _, ys in seeds for value in ys)))
-    _save(figure, path)
+    save(figure, path)
 
 
 def draw_grid(measures: Mapping[str, Mapping[Key, Curve]], look: Mapping[str, Look], path: Path, *, x: str) -> None:
@@ -80,7 +80,7 @@ def draw_grid(measures: Mapping[str, Mapping[Key, Curve]], look: Mapping[str, Lo
     columns = max(1, min(len(shown), fitting))
     figure.set_figheight(figure.get_figheight() + 0.22 * (-(-len(shown) // columns) - 1))
     figure.legend(list(shown.values()), list(shown), loc="outside lower center", ncols=columns, frameon=False)
-    _save(figure, path)
+    save(figure, path)
 
 
 def _by_row(curves: Mapping[Key, Curve]) -> dict[str, list[Curve]]:
@@ -113,6 +113,7 @@ def _panels(count: int, columns: int) -> tuple[Figure, list[Axes]]:
     return figure, panels[:count]
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save(figure: Figure, path: Path) -> None:
+    """Writes a figure; the same figure gives the same bytes."""
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=150, metadata={"Software": None})

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from pipeline.evaluation.metrics import METRICS
 
 FALLING = {metric.heading for metric in METRICS if not metric.larger_is_better}
 """Headings of columns in which the smallest number is the best."""
-README_BEGIN, README_END = "<!-- results:begin -->", "<!-- results:end -->"
 LATEX_HEAD = r"% \usepackage{booktabs,amssymb}"
 
 
@@ -137,17 +136,26 @@ def drop_empty_columns(table: Table) -> Table:
     )
 
 
-def replace_readme_block(readme: str, markdown: str) -> str:
-    """Returns ``readme`` with ``markdown`` between its two result marks.
+def replace_blocks(page: str, blocks: Mapping[str, str]) -> str:
+    """Returns a page with Markdown between its marks ``<!-- NAME:begin -->`` and ``<!-- NAME:end -->``, by name.
 
     Raises:
-        ValueError: when the marks are not there once each, in order.
+        ValueError: when the page has no marks of these blocks, or not once each, in order.
     """
-    before, begin, rest = readme.partition(README_BEGIN)
-    _, end, after = rest.partition(README_END)
-    if not begin or not end or README_BEGIN in rest or README_END in after:
-        raise ValueError(f"the README needs the lines {README_BEGIN} and {README_END} once each, in this order")
-    return f"{before}{begin}\n{markdown}{end}{after}"
+    marks = {name: (f"<!-- {name}:begin -->", f"<!-- {name}:end -->") for name in blocks}
+    there = [name for name, both in marks.items() if any(mark in page for mark in both)]
+    if not there:
+        raise ValueError(
+            f"the page has no block to replace: expected {' or '.join(each[0] for each in marks.values())}"
+        )
+    for name in there:
+        start, stop = marks[name]
+        before, begin, rest = page.partition(start)
+        _, end, after = rest.partition(stop)
+        if not begin or not end or start in rest or stop in after:
+            raise ValueError(f"the page needs the lines {start} and {stop} once each, in this order")
+        page = f"{before}{begin}\n{blocks[name]}{end}{after}"
+    return page
 
 
 def texts(table: Table, form: Format) -> list[list[list[str]]]:

@@ -181,7 +181,7 @@ class Trainer:
             )
         speed = progress.end_epoch(epoch, images, metrics)
         rate = self.optimizer.param_groups[0]["lr"]
-        return {**metrics, **state.quality, "learning_rate": rate, "images_per_second": speed}
+        return {**metrics, **state.quality, "steps": len(batches), "learning_rate": rate, "images_per_second": speed}
 
     def _begin(self, epoch: int, progress: Progress) -> EpochState:
         """Draws the labels of the epoch."""

@@ -151,3 +151,14 @@ class Method(nn.Module, ABC):
     @abstractmethod
     def embedder(self) -> Embedder:
         """Returns images -> embeddings, as evaluation uses it."""
+
+    def embedding_parts(self) -> dict[str, slice]:
+        """Returns the columns of each part that an embedding is made of, by name; nothing where it has no parts."""
+        return {}
+
+    def foregrounds(self) -> dict[str, Embedder]:
+        """Returns by name what the network takes for the person: images -> shares in [0, 1], ``[B, H * W]`` by rows.
+
+        Nothing for a network that does not say.
+        """
+        return {}

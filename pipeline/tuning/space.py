@@ -82,7 +82,7 @@ class ValidationParams(Record):
 
 
 class TuneParams(Record):
-    """A search for better values of an ``experiment``.
+    """A search for better values of an ``experiment``, on the people of ``data``, its own data set or another one.
 
     ``first`` is laid over the experiment's block and gives the first of ``trials``; ``fidelity`` is laid over every
     trial and stays out of what is found (fewer epochs, say). ``space`` has a domain in the place of each value that is
@@ -91,6 +91,7 @@ class TuneParams(Record):
     """
 
     experiment: str
+    data: str
     first: dict[str, Any]
     fidelity: dict[str, Any]
     space: dict[str, Any]

@@ -7,7 +7,7 @@ from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
 from pipeline.clustering.quality import camera_entropy, measure_churn, measure_quality
 
-AGREEMENT = {"ari", "nmi", "bcubed_precision", "bcubed_recall", "bcubed_f", "purity"}
+AGREEMENT = {"ari", "nmi", "bcubed_precision", "bcubed_recall", "bcubed_f", "pair_precision", "purity"}
 
 
 def columns(draw_from, count=2):
@@ -39,6 +39,9 @@ def test_noise_images_are_clusters_of_their_own(pair):
     assert measures["nmi"] == pytest.approx(normalized_mutual_info_score(identities, alone))
     largest = [np.unique(identities[alone == label], return_counts=True)[1].max() for label in np.unique(alone)]
     assert measures["purity"] == pytest.approx(sum(largest) / len(labels))
+    pairs = [(a, b) for a in range(len(labels)) for b in range(a) if alone[a] == alone[b]]
+    right = sum(identities[a] == identities[b] for a, b in pairs)
+    assert measures["pair_precision"] == pytest.approx(right / len(pairs) if pairs else 1)
 
 
 def test_true_clusters_are_perfect_under_any_number():

@@ -4,8 +4,10 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from pipeline import locking
 from pipeline.config import load, parse
@@ -105,6 +107,26 @@ def test_a_generated_world_is_rendered_read_and_marked_as_generated() -> None:
     assert store.meta["counts"]["train_images"] == 5
     assert (table["person_id"] == 0).sum() == 1
     assert len(table) == 5 + 8 + 1, "junk is left out"
+
+
+def test_rendered_people_have_masks_row_by_row_and_a_store_from_before_gets_them() -> None:
+    given = params(people=PEOPLE | SMALL)
+    table, _ = pack("small", given, Path("out"))
+    masks = ImageStore(Path("out")).masks
+    assert masks is not None
+    assert masks.shape == (len(table), given.height, given.width)
+    for row in (0, len(table) - 1):
+        with Image.open(RAW / "small" / world.mask_path(table["path"][row])) as mask:
+            whole = np.asarray(mask)
+        assert abs(masks[row].mean() - whole.mean()) < 3
+    before = masks.tobytes()
+    Path("out/masks.npy").unlink()
+    assert ImageStore(Path("out")).masks is None
+    pack("small", given, Path("out"))
+    assert ImageStore(Path("out")).masks.tobytes() == before
+    np.save("out/masks.npy", np.zeros((2, 2, 2), np.uint8))
+    with pytest.raises(ValueError, match=r"masks.npy: expected uint8 \[\d+, \d+, \d+\] as the images are"):
+        ImageStore(Path("out"))
 
 
 def test_a_store_says_by_which_protocol_its_queries_are_answered_and_holds_the_makers_draws(

@@ -14,8 +14,8 @@ from pipeline.images.store import ImageStore
 from pipeline.methods.registry import find
 from pipeline.neighbors.jaccard import jaccard_distance
 from pipeline.neighbors.nearest import find_nearest
-from pipeline.scoring.comparison import EvaluationParams
-from pipeline.scoring.evaluate import embed_test, model_from
+from pipeline.scoring.embedding import embed_rows
+from pipeline.scoring.evaluate import model_from
 from pipeline.scoring.evaluate import test_rows as rows_of_test
 from pipeline.training import checkpoint
 from tests.fake_cuda.fake_cuda import CPU, GPU, pretended
@@ -110,7 +110,9 @@ def test_embeddings_of_a_trained_network(name, both_modalities, teacher, tmp_pat
 
     def embed():
         model = model_from(checkpoint.latest(job.run_folder), find(job.experiment["method"]), store)
-        return embed_test(model, store, rows_of_test(store), EvaluationParams(**EVALUATION))
+        return embed_rows(
+            model.embedder, store, rows_of_test(store), batch=EVALUATION["batch"], flip=EVALUATION["flip"]
+        )
 
     ours = embed()
     with pretended():

@@ -8,6 +8,7 @@ from pipeline.jobs.train import train
 from pipeline.methods.baseline.method import Baseline
 from pipeline.scoring import evaluate
 from pipeline.scoring.comparison import EvaluationParams
+from pipeline.scoring.embedding import embed_rows
 from pipeline.tracking.metrics import MetricsWriter
 from pipeline.training.checkpoint import open_checkpoint
 from pipeline.training.experiment import describe, publish
@@ -30,7 +31,7 @@ def test_all_workers_embed_what_one_process_does_in_every_bit(ray, noise, checkp
     params = EvaluationParams(**EVALUATION | {"flip": flip, "batch": 4})
     rows, steps = evaluate.test_rows(store), []
     model = evaluate.model_from(open_checkpoint(checkpoint), Baseline, store)
-    expected = evaluate.embed_test(model, store, rows, params)
+    expected = embed_rows(model.embedder, store, rows, batch=params.batch, flip=params.flip)
     found = embed_over_ray(
         checkpoint, noise, rows, batch_size=4, flip=flip, batches_at_once=2, progress=lambda *step: steps.append(step)
     )

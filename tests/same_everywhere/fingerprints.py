@@ -37,14 +37,16 @@ def digest(*parts):
 
 
 def photographs():
-    """Returns images of three worlds as rendered: every sixtieth shot, visible and infrared, among them junk."""
-    found = []
+    """Returns images of three worlds as rendered: every sixtieth shot, both modalities, among them junk; and masks."""
+    images, masks = [], []
     for name in ("people", "people_elsewhere", "people_infrared"):
         params = parse(PrepareParams, resolve_data(load(PARAMS), name), name).people
         shots = world.shots(params)
         for shot in [*shots[::60], shots[-1]]:
-            found += [np.asarray(image) for image in world.photograph(params, shot)]
-    return found
+            *pictures, mask = world.photograph(params, shot)
+            images += [np.asarray(picture) for picture in pictures]
+            masks.append(np.asarray(mask))
+    return images, masks
 
 
 def crowd(people=24, seen=8, size=48):
@@ -58,13 +60,13 @@ def crowd(people=24, seen=8, size=48):
 
 def fingerprints():
     """Returns a digest of each thing, by its name."""
-    images = photographs()
+    images, masks = photographs()
     features, ids, cameras = crowd()
     is_query = np.arange(len(ids)) % 8 == 0
     query, gallery = features[is_query], features[~is_query]
     people = {"query_ids": ids[is_query], "query_cameras": cameras[is_query]}
     people |= {"gallery_ids": ids[~is_query], "gallery_cameras": cameras[~is_query]}
-    found = {"world": digest(*images)}
+    found = {"world": digest(*images), "masks": digest(*masks)}
     for resampling in ("bicubic", "lanczos"):
         found[f"packing {resampling}"] = digest(*(resize(image, 77, 33, resampling) for image in images))
     for metric in ("cosine", "euclidean"):

@@ -19,9 +19,9 @@ from pipeline.methods.mdpr.authors import mdpr_to_authors
 from pipeline.methods.mdpr.method import MDPR
 from pipeline.scoring import evaluate as scoring
 from pipeline.scoring.comparison import EvaluationParams, compare, searches_of
+from pipeline.scoring.embedding import embed_rows
 from pipeline.scoring.evaluate import (
     describe,
-    embed_test,
     evaluate,
     flat_metrics,
     model_from,
@@ -99,7 +99,8 @@ def test_a_checkpoint_is_scored_with_its_own_parameters_and_weights(trained, sto
     model = model_from(open_checkpoint(folder), Baseline, store)
     theirs = describe("small", build(Baseline, BASELINE, store)[1], method, epoch=2)
     rows = scoring.test_rows(store)
-    assert np.array_equal(embed_test(model, store, rows, PARAMS), embed_test(theirs, store, rows, PARAMS))
+    ours, expected = (embed_rows(each.embedder, store, rows, batch=PARAMS.batch) for each in (model, theirs))
+    assert np.array_equal(ours, expected)
     assert model.recipe == theirs.recipe
 
 
@@ -221,7 +222,7 @@ def test_every_search_has_a_folder_and_all_share_the_embeddings(trained, across_
         assert read_result(tmp_path / "out" / place / "metrics.json") == result
         assert pd.read_csv(tmp_path / "out" / place / "cmc.csv")["cmc"][0] == pytest.approx(result.metrics["rank1"])
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
-        "all-search", "embeddings.npy", "indoor-search", "rows.parquet",
+        "all-search", "embeddings.npy", "indoor-search", "measures.json", "rows.parquet",
     ]  # fmt: skip
     flat = flat_metrics(results)
     assert flat["indoor-search/mAP"] == results["indoor-search"].metrics["mAP"]

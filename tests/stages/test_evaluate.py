@@ -13,7 +13,7 @@ def test_a_checkpoint_becomes_embeddings_and_stamped_metrics(trained, capsys):
     trained.run("evaluate", "pretrain")
     folder = trained.folder / "artifacts" / "evaluate" / "pretrain"
     assert sorted(path.name for path in folder.iterdir()) == [
-        "cmc.csv", "embeddings.npy", "metrics.json", "rows.parquet",
+        "cmc.csv", "embeddings.npy", "measures.json", "metrics.json", "rows.parquet",
     ]  # fmt: skip
     result = read_result(folder / "metrics.json")
     assert (result.experiment, result.recipe.epoch) == ("pretrain", 2)

@@ -65,7 +65,10 @@ def test_a_file_holds_all_that_its_stage_depends_on(declared):
     assert load(out / "experiments" / "pretrain.yaml").keys() == BASELINE.keys()
     assert load(out / "evaluation.yaml") == declared.params["evaluation"]
     assert load(out / "data" / "noise.yaml") == {**declared.params["data"]["market"], "published_counts": False}
-    assert load(out / "searches" / "small.yaml") == {"search": {**SEARCH, "experiment": "mdpr"}, "experiment": MDPR}
+    assert load(out / "searches" / "small.yaml") == {
+        "search": {**SEARCH, "experiment": "mdpr", "data": "noise"},
+        "experiment": MDPR,
+    }
     study = load(out / "studies" / "student.yaml")
     assert list(study["chain"]) == ["student", "teacher"]
     assert study["trials"] == ["seed3"]

@@ -16,7 +16,7 @@ STUDENT = {"teacher": None, "mimicry_weight": 1.0, "mimicked": "all", "teacher_s
 TEACHER = changed(MSKD, training__epochs=1, settings__batch__groups=1)
 LEARNS = {"first_pass": {"clusters": None, "iterations": 2, "momentum": 1.0}, "student": STUDENT}
 SHORT = changed(BASELINE, training__epochs=1, start="pretrain")
-KEPT = ["cmc.csv", "history.csv", "made.json", "metrics.json"]
+KEPT = ["cmc.csv", "history.csv", "made.json", "measures.json", "metrics.json"]
 MADE = ["commit", "data", "marks", "parameters", "processor", "seconds", "versions"]
 
 

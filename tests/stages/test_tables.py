@@ -179,14 +179,18 @@ def test_a_table_says_whether_it_is_of_the_world_of_the_results_in_git(project, 
     assert "of another world, so do not compare with what is in results/:\n  people, standard: [" in said
 
 
-def test_a_page_takes_the_differences_of_a_study_below_its_table(studied):
-    page = studied / "page.md"
-    page.write_text("<!-- results:begin -->\n<!-- results:end -->\n")
+def test_a_page_takes_those_tables_of_a_study_that_it_has_marks_for_and_their_figures(studied):
+    page, names = studied / "page.md", ("results", "differences", "claims", "lengths")
+    marks = "\n".join(f"<!-- {name}:begin -->\n<!-- {name}:end -->" for name in names)
+    page.write_text(f"![verdicts](claims.png)\n{marks}\n")
+    (studied / "docs").mkdir()
     run("--study")
     run("--study", "--page", "page.md")
     folder = studied / "artifacts" / "study"
-    assert (folder / "results.md").read_text() in page.read_text()
-    assert (folder / "differences.md").read_text() in page.read_text()
+    for name in names:
+        assert (folder / f"{name}.md").read_text() in page.read_text()
+    assert (folder / "pilot.md").read_text() not in page.read_text()
+    assert [file.name for file in (studied / "docs").iterdir()] == ["claims.png"]
 
 
 def test_the_numbers_of_a_study_are_not_looked_for_in_tracking(studied):

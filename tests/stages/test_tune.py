@@ -69,7 +69,7 @@ def test_a_search_that_another_process_is_at_is_refused_before_anything_is_made(
     declare(fresh)
     monkeypatch.setattr(locking, "PATIENCE_SECONDS", 0.0)
     monkeypatch.chdir(fresh.folder)
-    params = parse(TuneParams, {**SEARCH, "experiment": "pretrain"}, "search")
+    params = parse(TuneParams, {**SEARCH, "experiment": "pretrain", "data": "noise"}, "search")
     folder = search_folder("pretrain", params, BASELINE, find("baseline"), Path("data/prepared/noise"), Path(".runs"))
     with locking.exclusive_lock(folder, "searched"):
         message = refused(fresh, "tune", "pretrain")
@@ -88,8 +88,10 @@ def test_a_search_is_what_all_have_in_common_with_what_it_says_itself(fresh, ref
     longer = {"like": "pretrain", "space": {"training": decay}, "trials": 9}
     declare(fresh, pretrain=SMALL, longer=longer)
     rate = SEARCH["space"]["training"]
-    whole = {**SEARCH, "experiment": "pretrain", "trials": 9, "space": {"training": {**rate, **decay}}}
-    assert resolve_search(fresh.params, "longer") == whole
+    whole = {**SEARCH, "experiment": "pretrain", "data": "noise", "trials": 9}
+    assert resolve_search(fresh.params, "longer") == {**whole, "space": {"training": {**rate, **decay}}}
+    declare(fresh, pretrain={**SMALL, "tried_on": "market"})
+    assert resolve_search(fresh.params, "pretrain")["data"] == "market"
     declare(fresh, pretrain={**SMALL, "trails": 9})
     assert "studies.searches.pretrain.trails: unknown key" in refused(fresh, "tune", "pretrain")
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from pipeline.config import parse
+from pipeline.synthetic_people import photo as photos
 from pipeline.synthetic_people import world
 from pipeline.synthetic_people.sheet import contact_sheet
 
@@ -62,6 +63,43 @@ def test_images_lie_as_in_market1501(rendered):
     assert sum(name.startswith("0000_") for name in names) == 3
     with Image.open(next((market / "query").iterdir())) as image:
         assert (image.size, image.mode, image.format) == ((16, 32), "RGB", "JPEG")
+
+
+def test_each_image_of_market1501_has_its_mask(rendered):
+    for file in (rendered / "market1501").rglob("*.jpg"):
+        with Image.open(rendered / world.mask_path(file.relative_to(rendered / "market1501").as_posix())) as mask:
+            assert (mask.size, mask.mode) == ((16, 32), "L")
+
+
+def test_a_mask_is_where_the_person_changes_the_picture():
+    setting = params(height=64, width=32, street={**BLOCK["street"], "occluders": 0.0, "bystanders": 0.0})
+    person = next(shot for shot in world.shots(setting) if shot.person > 0)
+    photo = world.photograph(setting, person)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(photos, "_lay", lambda *_: None)
+        empty = world.photograph(setting, person)
+    moved = np.abs(np.asarray(photo.visible, int) - np.asarray(empty.visible, int)).max(axis=2)
+    mask = np.asarray(photo.mask)
+    assert 0.1 < np.mean(mask > 127) < 0.7
+    assert np.mean(moved[mask > 200]) > 20
+    assert np.max(moved[mask == 0], initial=0) <= np.mean(moved[mask > 200])
+
+
+def test_what_stands_in_the_way_is_no_part_of_the_person():
+    free, blocked = (
+        params(height=64, width=32, street={**BLOCK["street"], "occluders": share}) for share in (0.0, 1.0)
+    )
+    people = [shot for shot in world.shots(free) if shot.person > 0][:12]
+    covers = [[np.mean(np.asarray(world.photograph(each, shot).mask)) for shot in people] for each in (free, blocked)]
+    assert all(less <= more for more, less in zip(*covers, strict=True))
+    assert np.mean(covers[1]) < 0.95 * np.mean(covers[0])
+
+
+def test_a_box_with_nobody_in_it_has_an_empty_mask():
+    setting = params(distractors=20)
+    empty = [shot for shot in world.shots(setting) if shot.person == 0]
+    shares = [np.asarray(world.photograph(setting, shot).mask).any() for shot in empty]
+    assert 0 < sum(shares) < len(shares)
 
 
 def test_images_lie_as_in_sysu_mm01_with_cameras_3_and_6_infrared(rendered):

@@ -1,7 +1,7 @@
 import pytest
 
 from pipeline.tables import render
-from pipeline.tables.render import Cell, Table, drop_empty_columns, replace_readme_block, to_latex, to_markdown, to_text
+from pipeline.tables.render import Cell, Table, drop_empty_columns, replace_blocks, to_latex, to_markdown, to_text
 
 
 def column(*scores):
@@ -64,15 +64,22 @@ def test_columns_in_which_nobody_says_anything_are_left_out():
 
 def test_only_the_block_between_the_marks_is_replaced():
     readme = "# Title\n<!-- results:begin -->\nold\n<!-- results:end -->\nrest\n"
-    new = replace_readme_block(readme, "| table |\n")
+    new = replace_blocks(readme, {"results": "| table |\n", "claims": "not asked for\n"})
     assert new == "# Title\n<!-- results:begin -->\n| table |\n<!-- results:end -->\nrest\n"
-    assert replace_readme_block(new, "| table |\n") == new
+    assert replace_blocks(new, {"results": "| table |\n"}) == new
 
 
 @pytest.mark.parametrize(
     "readme",
-    ["none", "<!-- results:end -->\n<!-- results:begin -->", 2 * "<!-- results:begin -->\n<!-- results:end -->\n"],
+    ["<!-- results:end -->\n<!-- results:begin -->", 2 * "<!-- results:begin -->\n<!-- results:end -->\n"],
 )
-def test_a_readme_without_its_marks_is_an_error(readme):
+def test_a_page_with_half_of_its_marks_or_twice_as_many_is_an_error(readme):
     with pytest.raises(ValueError, match="needs the lines"):
-        replace_readme_block(readme, "table")
+        replace_blocks(readme, {"results": "table"})
+
+
+def test_a_page_without_any_marks_is_an_error():
+    with pytest.raises(
+        ValueError, match="no block to replace: expected <!-- results:begin --> or <!-- claims:begin -->"
+    ):
+        replace_blocks("none", {"results": "table", "claims": "table"})

@@ -153,3 +153,18 @@ class MDPR(Method):
     def embedder(self) -> Embedder:
         """Returns images -> the embeddings of ``features`` side by side."""
         return Embedder(self.network, partial(self.network.embed, features=self.params.features))
+
+    def embedding_parts(self) -> dict[str, slice]:
+        """Returns the columns of each head."""
+        names = self.network.feature_heads(self.params.features)
+        ends = np.cumsum([self.network.dims[name] for name in names]).tolist()
+        return {name: slice(start, end) for name, start, end in zip(names, [0, *ends], ends, strict=False)}
+
+    def foregrounds(self) -> dict[str, Embedder]:
+        """Returns the attention at both depths, all maps but that of the background."""
+        if self.network.soft is None or self.network.soft.attention is None:
+            return {}
+        return {
+            f"attention{depth}": Embedder(self.network, partial(self.network.foreground, depth=depth))
+            for depth in (4, 3)
+        }

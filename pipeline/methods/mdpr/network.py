@@ -10,6 +10,7 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from pipeline.backbones.resnet import ResNet
 from pipeline.layers.heads import EmbeddingHead, HeadOutput
@@ -174,9 +175,9 @@ class MDPRNetwork(nn.Module):
             *(["attn4", "attn3"] if soft else []),
             *(["fusion"] if fusion else []),
         ]
-        dims = {name: embedding_dim * (4 if name == "fusion" else 1) for name in self.retrieval}
+        self.dims = {name: embedding_dim * (4 if name == "fusion" else 1) for name in self.retrieval}
         self.heads = nn.ModuleDict(
-            {name: EmbeddingHead(dim, num_classes, pool=GeMPool()) for name, dim in dims.items()}
+            {name: EmbeddingHead(dim, num_classes, pool=GeMPool()) for name, dim in self.dims.items()}
         )
         if bap_heads:
             for name in ("bap4", "bap3"):
@@ -207,6 +208,18 @@ class MDPRNetwork(nn.Module):
         names = self.feature_heads(features)
         maps, _ = self._maps(images)
         return torch.cat([cast(EmbeddingHead, self.heads[name]).embed(maps[name]) for name in names], dim=1)
+
+    def foreground(self, images: Tensor, depth: int) -> Tensor:
+        """Returns the share of each pixel that attention at a depth (4, 3) gives to the foreground, ``[B, H * W]``.
+
+        The maps are smaller than the images, and interpolated.
+        """
+        _, soft = self._maps(images)
+        assert self.soft is not None
+        assert soft is not None
+        attention, _ = self.soft.attend(soft)
+        shares = attention[depth].sum(dim=1, keepdim=True)
+        return F.interpolate(shares, size=images.shape[-2:], mode="bilinear").flatten(1)
 
     def feature_heads(self, features: Sequence[str]) -> list[str]:
         """Returns the heads that ``features`` (hard_global, hard_parts, attn4, attn3, fusion) stand for.

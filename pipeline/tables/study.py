@@ -1,0 +1,54 @@
+"""What a study says: the verdicts on the papers' claims, and what was measured before it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeline.experiments import declaration, experiments, named, trials
+from pipeline.results import found, found_of
+from pipeline.tables.budgets import budgets_table, curves, draw_budgets, read_budgets
+from pipeline.tables.claims import judge_all, plan_seeds, read_claims
+from pipeline.tables.claims_table import claims_table, draw_claims, pilot_table, write_csv
+from pipeline.tables.render import to_latex, to_markdown
+from pipeline.tables.seed_scores import SeedScores
+
+CLAIMS, LENGTHS, PILOT = "claims", "lengths", "pilot"
+BLOCKS, DRAWN = (CLAIMS, LENGTHS, PILOT, "differences"), (CLAIMS, LENGTHS)
+"""The Markdown files that pages have marks for, and those with a figure of their name."""
+
+
+def write_claims(tree: Mapping[str, Any], folder: Path) -> None:
+    """Writes what the study says about the papers' claims."""
+    claims = read_claims()
+    planned = {row: len(list(trials(tree, row))) for row in claims.rows if row in experiments(tree)}
+    findings = judge_all(claims, SeedScores.read(found(tree)[0]), planned)
+    table = claims_table(findings)
+    (folder / f"{CLAIMS}.md").write_text(to_markdown([table]))
+    (folder / f"{CLAIMS}.tex").write_text(to_latex([table]))
+    write_csv(findings, folder / f"{CLAIMS}.csv")
+    draw_claims(findings, folder / f"{CLAIMS}.png")
+
+
+def write_protocol(tree: Mapping[str, Any], folder: Path) -> None:
+    """Writes what was measured before the study, on other people: how long to train, and how far seeds are apart."""
+    budgets, claims = read_budgets(), read_claims()
+    lengths = list(curves(budgets, lambda row: found_of(tree, row)))
+    (folder / f"{LENGTHS}.md").write_text(to_markdown([budgets_table(lengths, budgets.times)]))
+    draw_budgets(lengths, budgets.times, folder / f"{LENGTHS}.png")
+    rows = pilot_rows(tree)
+    places = [place for row in rows.values() for place in found_of(tree, row)]
+    plans = plan_seeds(claims, SeedScores.read(places, rows))
+    (folder / f"{PILOT}.md").write_text(to_markdown([pilot_table(plans, claims.seeds)]))
+
+
+def pilot_rows(tree: Mapping[str, Any]) -> dict[str, str]:
+    """Returns for each row that some claim needs the one that stands for it in the pilot."""
+    claims, rows = read_claims(), {}
+    for row in (row for row in claims.rows if row in experiments(tree)):
+        declared = declaration(tree, row)
+        if others := claims.pilot.data.get(declared["data"]):
+            recipes = "+".join([*named(declared, "recipe"), claims.pilot.recipe])
+            rows[row] = f"{recipes}@{others}"
+    return rows
