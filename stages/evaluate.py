@@ -10,6 +10,7 @@ the file names its tensors as the paper's authors do.
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 from stages.arguments import PREPARED, add_experiment, trial_of
@@ -26,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(given: argparse.Namespace) -> None:
     """Scores an experiment's checkpoint, or a file of weights, and prints the metrics."""
     from pipeline.config import block, load, parse
-    from pipeline.experiments import resolve
+    from pipeline.experiments import num_epochs, resolve
     from pipeline.images.store import ImageStore
     from pipeline.methods.registry import find
     from pipeline.scoring.comparison import EvaluationParams
@@ -51,6 +52,9 @@ def run(given: argparse.Namespace) -> None:
             found = open_checkpoint(trained)
             check_data(found, store, data)
             model, source = model_from(found, kind, store), found.meta["tracking_run"]
+            planned = num_epochs(tree, trial)
+            if planned > found.meta["epoch"]:
+                model = replace(model, recipe={**model.recipe, "of_epochs": planned})
         else:
             model, source = model_from_file(name, experiment, kind, store, given.weights, given.authors), None
         results = evaluate(model, store, params, out)

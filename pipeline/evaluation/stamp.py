@@ -93,6 +93,7 @@ class Recipe:
         cameras: what training or clustering did with camera labels, or ``not used``.
         epoch: which epoch's weights, 0 for those before training, None where it is not known.
         epoch_choice: how that epoch was chosen, as ``last``.
+        of_epochs: how many a study trains, where it was a shorter training; None for all others.
         precision, device: the number format and the kind of device of the training, None where not known.
     """
 
@@ -109,6 +110,13 @@ class Recipe:
     precision: str | None = None
     device: str | None = None
     start_fit: Mapping[str, list[str]] | None = None
+    of_epochs: int | None = None
+
+    @property
+    def epochs(self) -> str:
+        """The epoch in words: ``12 of 48 (last)``."""
+        number = "" if self.epoch is None else f"{self.epoch} "
+        return f"{number}{'' if self.of_epochs is None else f'of {self.of_epochs} '}({self.epoch_choice})"
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.tables.claims import Effect, Finding, Plan
+from pipeline.tables.claims import Claim, Effect, Finding, Plan
 from pipeline.tables.figures import COLOURS, save
 from pipeline.tables.render import Cell, Table
 
@@ -33,6 +33,18 @@ def claims_table(findings: Sequence[Finding]) -> Table:
         "could be seen: the effect that so many seeds would have shown four times out of five.",
     ]
     return Table("What the papers claim, on generated data", HEADER, "lllrrrrl", list(groups.values()), notes)
+
+
+def hypotheses_table(claims: Sequence[Claim]) -> Table:
+    """Returns what is to be decided: each part of each claim, and the smallest effect of interest."""
+    header = ("paper", "the abstract says", "measured by", "one less other", "smallest effect")
+    groups: dict[str, list[list[Cell]]] = {}
+    for claim in claims:
+        pairs = "; ".join(dict.fromkeys(f"{part.one} - {part.other}" for part in claim.parts if part.one != part.other))
+        least = "none at all" if not claim.smallest else f"{claim.scale * claim.smallest:g} {claim.unit}"
+        cells = (claim.paper, claim.sentence, claim.measured, pairs or claim.parts[0].one, least)
+        groups.setdefault(claim.paper, []).append([Cell(text) for text in cells])
+    return Table("What is to be decided", header, "lllll", list(groups.values()), [])
 
 
 def _line(found: Finding) -> list[str]:

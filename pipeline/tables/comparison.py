@@ -184,10 +184,9 @@ def recipe_cells(recipe: Recipe | None) -> list[Cell]:
     """Returns the columns ``RECIPE``, empty where nothing was run."""
     if recipe is None:
         return [Cell() for _ in RECIPE]
-    epoch = "" if recipe.epoch is None else f"{recipe.epoch} "
     distance = f"{recipe.distance}, flip" if recipe.flip else recipe.distance
     images = f"{recipe.height}x{recipe.width}"
-    words = (recipe.start_weights, images, recipe.feature, distance, f"{epoch}({recipe.epoch_choice})")
+    words = (recipe.start_weights, images, recipe.feature, distance, recipe.epochs)
     return [Cell(word) for word in words]
 
 

@@ -41,8 +41,8 @@ def in_words(recipe: Recipe) -> str:
     """Returns what a reader must know of a recipe, in a few words."""
     parts = [f"{recipe.height}x{recipe.width}", recipe.feature, recipe.distance, "flip" if recipe.flip else ""]
     if recipe.supervision != "none":
-        epoch = "epoch not known" if recipe.epoch is None else f"epoch {recipe.epoch}"
-        parts += [recipe.supervision, f"from {recipe.start_weights}", f"{epoch} ({recipe.epoch_choice})"]
+        epoch = "epoch not known " if recipe.epoch is None else "epoch "
+        parts += [recipe.supervision, f"from {recipe.start_weights}", f"{epoch}{recipe.epochs}"]
     return ", ".join(part for part in parts if part)
 
 

@@ -10,12 +10,12 @@ from pipeline.experiments import declaration, experiments, named, trials
 from pipeline.results import found, found_of
 from pipeline.tables.budgets import budgets_table, curves, draw_budgets, read_budgets
 from pipeline.tables.claims import judge_all, plan_seeds, read_claims
-from pipeline.tables.claims_table import claims_table, draw_claims, pilot_table, write_csv
+from pipeline.tables.claims_table import claims_table, draw_claims, hypotheses_table, pilot_table, write_csv
 from pipeline.tables.render import to_latex, to_markdown
 from pipeline.tables.seed_scores import SeedScores
 
-CLAIMS, LENGTHS, PILOT = "claims", "lengths", "pilot"
-BLOCKS, DRAWN = (CLAIMS, LENGTHS, PILOT, "differences"), (CLAIMS, LENGTHS)
+CLAIMS, LENGTHS, PILOT, HYPOTHESES = "claims", "lengths", "pilot", "hypotheses"
+BLOCKS, DRAWN = (CLAIMS, LENGTHS, PILOT, HYPOTHESES, "differences"), (CLAIMS, LENGTHS)
 """The Markdown files that pages have marks for, and those with a figure of their name."""
 
 
@@ -32,7 +32,7 @@ def write_claims(tree: Mapping[str, Any], folder: Path) -> None:
 
 
 def write_protocol(tree: Mapping[str, Any], folder: Path) -> None:
-    """Writes what was measured before the study, on other people: how long to train, and how far seeds are apart."""
+    """Writes what is to be decided, and what was measured before, on other people: lengths and the spread of seeds."""
     budgets, claims = read_budgets(), read_claims()
     lengths = list(curves(budgets, lambda row: found_of(tree, row)))
     (folder / f"{LENGTHS}.md").write_text(to_markdown([budgets_table(lengths, budgets.times)]))
@@ -41,6 +41,7 @@ def write_protocol(tree: Mapping[str, Any], folder: Path) -> None:
     places = [place for row in rows.values() for place in found_of(tree, row)]
     plans = plan_seeds(claims, SeedScores.read(places, rows))
     (folder / f"{PILOT}.md").write_text(to_markdown([pilot_table(plans, claims.seeds)]))
+    (folder / f"{HYPOTHESES}.md").write_text(to_markdown([hypotheses_table(claims.claims)]))
 
 
 def pilot_rows(tree: Mapping[str, Any]) -> dict[str, str]:

@@ -27,6 +27,14 @@ def test_the_checkpoint_knows_its_parameters_better_than_params_yaml(trained, tm
     assert np.array_equal(*(np.load(tmp_path / name / "embeddings.npy") for name in ("before", "after")))
 
 
+def test_a_shorter_training_than_a_studys_is_said_to_be_one(trained, tmp_path):
+    longer = changed(BASELINE, training__epochs=9)
+    trained.add("recipes", baseline=longer, brief={"training": {"epochs": 2}})
+    trained.add("starts", pretrain={**trained.params["starts"]["pretrain"], "short": "brief"})
+    trained.run("evaluate", "pretrain", "--out", str(tmp_path / "out"))
+    assert read_result(tmp_path / "out" / "metrics.json").recipe.epochs == "2 of 9 (last)"
+
+
 def test_a_model_of_another_split_is_not_scored(trained, tmp_path, refused):
     write_store(trained.folder / "data" / "prepared" / "split_2", seed=2)
     trained.add("data", split_2=trained.params["data"]["noise"])
