@@ -1,8 +1,9 @@
 """Makes tables and figures of what was evaluated, or of a study.
 
-reads    artifacts/evaluate, artifacts/train/*/history.csv; with --study results/
+reads    artifacts/evaluate, artifacts/train/*/history.csv; with --study or --protocol results/
 writes   artifacts/tables (results, papers, figures); with --study artifacts/study, with the verdicts on the papers'
-         claims, the differences between rows, and what was measured before the study: lengths and the pilot's spread
+         claims and the differences between rows; with --protocol artifacts/protocol, what was laid down and measured
+         before the study: hypotheses, searches, lengths, the pilot's spread
 
 --show only prints the last tables, --page FILE only puts them and the figures into a page that has marks for them, and
 --check-tracking fails unless they hold what MLflow recorded.
@@ -24,14 +25,16 @@ if TYPE_CHECKING:
 
 SCORES, TRAININGS = Path("artifacts/evaluate"), Path("artifacts/train")
 FIGURES = Path("docs")
-TABLES, STUDY = Path("artifacts/tables"), Path("artifacts/study")
+TABLES, STUDY, PROTOCOL = Path("artifacts/tables"), Path("artifacts/study"), Path("artifacts/protocol")
 PLACES = """tables: {0}/results.md, .tex, .csv    of the papers: {0}/papers/mdpr.md, mskd.md, smmd.md, .tex, .csv
 figures: {0}/cmc.png, loss.png, clusters.png    runs: make ui"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds what to make tables of, and what else to do with them."""
-    parser.add_argument("--study", action="store_true", help="of the results of the study")
+    of = parser.add_mutually_exclusive_group()
+    of.add_argument("--study", action="store_true", help="of the results of the study")
+    of.add_argument("--protocol", action="store_true", help="of what was laid down before the study")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--show", action="store_true", help="only print the last tables")
     what.add_argument("--page", type=Path, help="only replace the result block of this page")
@@ -40,13 +43,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(given: argparse.Namespace) -> None:
     """Makes the tables and figures, or does with the last ones what is asked for."""
-    folder = STUDY if given.study else TABLES
+    folder = STUDY if given.study else PROTOCOL if given.protocol else TABLES
     if given.check_tracking:
-        if given.study:
+        if folder != TABLES:
             raise ValueError("--check-tracking is of the default run: a study keeps its numbers in results/ alone")
         check_tracking(folder)
     elif given.page:
         put_into(given.page, folder)
+    elif given.protocol:
+        show_protocol(folder, again=not given.show)
     elif given.show:
         show(folder)
     else:
@@ -61,7 +66,7 @@ def make(folder: Path, *, study: bool) -> None:
     from pipeline.tables.differences import paired_differences, to_markdown
     from pipeline.tables.differences import write_csv as write_differences
     from pipeline.tables.results import collect, write_csv
-    from pipeline.tables.study import write_claims, write_protocol
+    from pipeline.tables.study import write_claims
     from pipeline.tracking.runs import stage_run
 
     with stage_run(stage="tables", name="study" if study else "", params={}) as tracked:
@@ -78,7 +83,6 @@ def make(folder: Path, *, study: bool) -> None:
             write_differences(rows, folder / "differences.csv")
             (folder / "differences.md").write_text(to_markdown(rows))
             write_claims(load(), folder)
-            write_protocol(load(), folder)
         for path in sorted(path for path in folder.rglob("*") if path.is_file()):
             tracked.log_artifact(path)
     print(PLACES.format(folder))
@@ -166,6 +170,18 @@ def check_tracking(folder: Path) -> None:
     print(f"the tables hold what MLflow recorded: {len(results)} results, each with its run")
 
 
+def show_protocol(folder: Path, *, again: bool) -> None:
+    """Prints what was laid down before the study, made anew if ``again``."""
+    from pipeline.config import load
+    from pipeline.tables.study import write_protocol
+
+    if again:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        write_protocol(load(), folder)
+    print("\n".join(file.read_text() for file in sorted(folder.glob("*.md"))))
+
+
 def show(folder: Path) -> None:
     """Prints the last tables and where everything is."""
     from pipeline.tables.overview import build_tables
@@ -206,7 +222,9 @@ def put_into(page: Path, folder: Path) -> None:
     from pipeline.tables.results import read_csv
     from pipeline.tables.study import BLOCKS, DRAWN
 
-    blocks = {"results": to_markdown(build_tables(read_csv(folder / "results.csv"), read_published()))}
+    blocks = {}
+    if folder != PROTOCOL:
+        blocks["results"] = to_markdown(build_tables(read_csv(folder / "results.csv"), read_published()))
     for name in BLOCKS:
         file = folder / f"{name}.md"
         if file.is_file():

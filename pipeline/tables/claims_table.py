@@ -15,6 +15,7 @@ COLUMNS = (
     *("paper", "sentence", "one", "other", "metric", "unit", "smallest", "seeds", "missing"),
     *("mean", "std", "low", "high", "detectable", "verdict"),
 )
+ONE = {"points": "point", "passes": "pass", "weights": "weight"}
 LOOKS = {"shown": (COLOURS[2], "o"), "shown, small": (COLOURS[2], "s"), "undecided": ("#777777", "D")}
 LOOKS |= {"refuted": (COLOURS[1], "X"), "not run": ("#777777", "")}
 """A verdict's colour and marker."""
@@ -41,7 +42,9 @@ def hypotheses_table(claims: Sequence[Claim]) -> Table:
     groups: dict[str, list[list[Cell]]] = {}
     for claim in claims:
         pairs = "; ".join(dict.fromkeys(f"{part.one} - {part.other}" for part in claim.parts if part.one != part.other))
-        least = "none at all" if not claim.smallest else f"{claim.scale * claim.smallest:g} {claim.unit}"
+        least = (
+            f"{claim.scale * claim.smallest:g} {ONE[claim.unit] if claim.scale * claim.smallest == 1 else claim.unit}"
+        )
         cells = (claim.paper, claim.sentence, claim.measured, pairs or claim.parts[0].one, least)
         groups.setdefault(claim.paper, []).append([Cell(text) for text in cells])
     return Table("What is to be decided", header, "lllll", list(groups.values()), [])

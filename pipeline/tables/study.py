@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import csv
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pipeline.experiments import declaration, experiments, named, trials
-from pipeline.results import found, found_of
+from pipeline.results import RESULTS, found, found_of
 from pipeline.tables.budgets import budgets_table, curves, draw_budgets, read_budgets
 from pipeline.tables.claims import judge_all, plan_seeds, read_claims
 from pipeline.tables.claims_table import claims_table, draw_claims, hypotheses_table, pilot_table, write_csv
-from pipeline.tables.render import to_latex, to_markdown
+from pipeline.tables.render import Cell, Table, to_latex, to_markdown
 from pipeline.tables.seed_scores import SeedScores
 
-CLAIMS, LENGTHS, PILOT, HYPOTHESES = "claims", "lengths", "pilot", "hypotheses"
-BLOCKS, DRAWN = (CLAIMS, LENGTHS, PILOT, HYPOTHESES, "differences"), (CLAIMS, LENGTHS)
+CLAIMS, LENGTHS, PILOT, HYPOTHESES, FOUND = "claims", "lengths", "pilot", "hypotheses", "searches"
+SEARCHES = RESULTS / "searches"
+BLOCKS, DRAWN = (CLAIMS, LENGTHS, PILOT, HYPOTHESES, FOUND, "differences"), (CLAIMS, LENGTHS)
 """The Markdown files that pages have marks for, and those with a figure of their name."""
 
 
@@ -41,7 +44,24 @@ def write_protocol(tree: Mapping[str, Any], folder: Path) -> None:
     places = [place for row in rows.values() for place in found_of(tree, row)]
     plans = plan_seeds(claims, SeedScores.read(places, rows))
     (folder / f"{PILOT}.md").write_text(to_markdown([pilot_table(plans, claims.seeds)]))
+    (folder / f"{FOUND}.md").write_text(to_markdown([searches_table()]))
     (folder / f"{HYPOTHESES}.md").write_text(to_markdown([hypotheses_table(claims.claims)]))
+
+
+def searches_table() -> Table:
+    """Returns what the searches of the protocol have found, as ``results/searches`` keeps them."""
+    rows = []
+    for folder in sorted(file.parent for file in SEARCHES.glob("*/search.json")):
+        said = json.loads((folder / "search.json").read_text())
+        with (folder / "trials.csv").open(newline="") as file:
+            best = next(row for row in csv.DictReader(file) if int(row["trial"]) == said["best_trial"])
+        values = [f"{name.split('.', 1)[1]} {float(value):.2g}" for name, value in best.items() if "." in name]
+        scores = [f"{100 * said[name]:.1f}" for name in ("start", "best")]
+        rows.append([Cell(text) for text in (folder.name, *scores, str(said["trials"]), ", ".join(values))])
+    header = ("search", "val_mAP before", "best", "trials", "values of the best")
+    return Table(
+        "What the searches have found", header, "lrrrl", [rows], ["val_mAP in percent, on the held-out people."]
+    )
 
 
 def pilot_rows(tree: Mapping[str, Any]) -> dict[str, str]:
