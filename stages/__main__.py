@@ -6,6 +6,7 @@ import argparse
 import importlib
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from pipeline.config import nearest
 from stages.cli_errors import exit_on_user_error
@@ -50,7 +51,7 @@ def main(words: Sequence[str] | None = None) -> None:
     )
     command.add_arguments(parser)
     given = parser.parse_args(rest)
-    with exit_on_user_error():
+    with exit_on_user_error([value for value in vars(given).values() if isinstance(value, Path)]):
         command.run(given)
 
 

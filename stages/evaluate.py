@@ -14,6 +14,8 @@ from pathlib import Path
 
 from stages.arguments import PREPARED, add_experiment, trial_of
 
+FLOAT32_BYTES = 4
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the experiment, and the file to score in its place."""
@@ -29,10 +31,12 @@ def run(given: argparse.Namespace) -> None:
     from pipeline.experiments import resolve
     from pipeline.images.store import ImageStore
     from pipeline.methods.registry import find
+    from pipeline.outputs import check_room
     from pipeline.scoring.comparison import EvaluationParams
-    from pipeline.scoring.evaluate import check_data, evaluate, flat_metrics, model_from, model_from_file
+    from pipeline.scoring.evaluate import check_data, evaluate, flat_metrics, model_from, model_from_file, test_rows
     from pipeline.tracking.runs import stage_run
     from pipeline.training.checkpoint import open_checkpoint
+    from pipeline.training.embed import embedding_size
 
     if given.authors and not given.weights:
         raise ValueError("--authors says how to read a file: name it by --weights")
@@ -52,6 +56,9 @@ def run(given: argparse.Namespace) -> None:
             model, source = model_from(found, kind, store), found.meta["tracking_run"]
         else:
             model, source = model_from_file(name, experiment, kind, store, given.weights, given.authors), None
+        height, width = store.meta["height"], store.meta["width"]
+        size = embedding_size(model.embedder, height, width)
+        check_room(out, FLOAT32_BYTES * len(test_rows(store)) * size, "its embeddings")
         results = evaluate(model, store, params, out)
         metrics = flat_metrics(results)
         tracked.log_metrics(metrics)

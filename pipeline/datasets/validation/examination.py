@@ -79,17 +79,18 @@ def _look(folder: Path, path: str, row: int, cache: ImageCache | None) -> tuple[
     """Returns the facts of an image file, None when it gives no pixels, and what is wrong with it."""
     try:
         content = (folder / path).read_bytes()
-        facts = cache.lookup(row, digest(content)) if cache else None
-        if facts is None:
-            facts, pixels = decode(content, path)
-            if cache:
-                cache.store(row, facts, pixels)
     except FileNotFoundError:
         return None, [Finding("missing", f"{path}: no such file")]
     except OSError as error:
         return None, [Finding("unreadable", f"{path}: can't be read ({error.strerror})")]
-    except UnusableError as error:
-        return None, [error.finding]
+    facts = cache.lookup(row, digest(content)) if cache else None
+    if facts is None:
+        try:
+            facts, pixels = decode(content, path)
+        except UnusableError as error:
+            return None, [error.finding]
+        if cache:
+            cache.store(row, facts, pixels)
     return facts, [*mislabelled(path, facts), *turned(path, content)]
 
 
