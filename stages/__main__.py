@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -38,6 +39,8 @@ INTRODUCTION = "Trains and compares methods for person re-identification (see do
 def main(words: Sequence[str] | None = None) -> None:
     """Runs the command that the command line names."""
     words = sys.argv[1:] if words is None else list(words)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names of files may be no text
     if not words or words[0] in ("-h", "--help"):
         print(overview())
         return

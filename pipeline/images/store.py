@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 
 from pipeline.images import table as image_table
 from pipeline.images.intact import check_pixels
+from pipeline.inputs import open_array, read_record
 
 TABLE_FILE, IMAGES_FILE, META_FILE = "table.parquet", "images.npy", "meta.json"
+META = {"height": int, "width": int, "fingerprint": str}
+"""What meta.json must say, and of which type."""
+
+Read = TypeVar("Read")
 
 
 class ImageStore:
@@ -33,8 +38,8 @@ class ImageStore:
                 f"{folder} holds no packed images, it lacks {', '.join(missing)}: make it by reid prepare {folder.name}"
             )
         self.table: pd.DataFrame = image_table.read(folder / TABLE_FILE)
-        self.meta: dict[str, Any] = json.loads((folder / META_FILE).read_text())
-        self.images: np.ndarray = _open_array(folder / IMAGES_FILE)
+        self.meta: dict[str, Any] = _told(read_record, folder / META_FILE, META)
+        self.images: np.ndarray = _told(open_array, folder / IMAGES_FILE)
         self.cameras = self.table["camera_id"].to_numpy()
         self.is_infrared = (self.table["modality"] == "infrared").to_numpy()
         expected = (len(self.table), self.meta["height"], self.meta["width"], 3)
@@ -48,8 +53,9 @@ class ImageStore:
         check_pixels(folder / IMAGES_FILE, self.images)
 
 
-def _open_array(path: Path) -> np.ndarray:
+def _told(read: Callable[..., Read], *arguments: Any) -> Read:
+    """Returns what is read; an error says what to do."""
     try:
-        return np.load(path, mmap_mode="r")
+        return read(*arguments)
     except ValueError as error:
-        raise ValueError(f"{path} is cut short or no array ({error}): build the store again") from None
+        raise ValueError(f"{error}: build the store again") from None

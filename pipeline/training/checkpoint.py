@@ -24,6 +24,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from pipeline.inputs import read_record
 from pipeline.outputs import free_bytes, in_the_way, megabytes
 from pipeline.provenance import file_digest
 from pipeline.training.method import Method
@@ -115,10 +116,10 @@ def read_meta(folder: Path) -> dict[str, Any]:
         CheckpointError: when that is missing, or is not what was saved.
     """
     try:
-        meta = json.loads((folder / META).read_text())
-        known, files = meta.pop(SELF, None), meta["files"]
-    except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
+        meta = read_record(folder / META, {"files": dict})
+    except (OSError, ValueError) as error:
         raise CheckpointError(f"{folder}: no readable {META} ({type(error).__name__}: {error})") from None
+    known, files = meta.pop(SELF, None), meta["files"]
     if known != _digest(meta):
         raise CheckpointError(f"{folder}: {META} differs from what was saved (altered, or of an older version)")
     if missing := sorted({MODEL, METHOD} - files.keys()):
