@@ -72,6 +72,7 @@ lint: setup ## check style, types and import rules
 
 ui: setup ## show the recorded runs in a browser, on this machine only
 	@python -m pipeline.tracking.recorder
+	@python -m pipeline.tracking.views $(PORT)
 	@mlflow ui --backend-store-uri sqlite:///$(CURDIR)/mlflow.db --host 127.0.0.1 --port $(PORT) --workers 1
 
 tidy: setup ## list what old runs left behind, with its size

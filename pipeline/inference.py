@@ -16,6 +16,7 @@ from pipeline.datasets.layouts.folders import is_litter
 from pipeline.datasets.resizing import Resampling, resize
 from pipeline.datasets.validation.inspection import decode
 from pipeline.images.table import FORMATS
+from pipeline.inputs import printable, read_bytes
 from pipeline.layers.embedder import Embedder
 from pipeline.methods.registry import find
 from pipeline.training.checkpoint import open_checkpoint
@@ -83,7 +84,7 @@ def read_images(files: Sequence[Path], height: int, width: int, resampling: Resa
     Raises:
         ValueError: naming a file that is no readable image.
     """
-    return np.stack([resize(decode(file.read_bytes(), str(file))[1], height, width, resampling) for file in files])
+    return np.stack([resize(decode(read_bytes(file), printable(file))[1], height, width, resampling) for file in files])
 
 
 def embed_images(network: Network, images: np.ndarray, is_infrared: np.ndarray) -> np.ndarray:

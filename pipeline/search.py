@@ -11,6 +11,7 @@ import numpy as np
 from pipeline.datasets.validation.inspection import decode
 from pipeline.evaluation.postprocessing import unit_rows
 from pipeline.inference import Network, embed_images, list_images, open_network, read_images
+from pipeline.inputs import check_plain, printable, read_bytes
 
 IMAGES_AT_ONCE = 64
 COLUMNS = 6  # of images in a drawing
@@ -60,8 +61,10 @@ def draw(query: Path, matches: Sequence[Match], file: Path) -> None:
     for panel in panels:
         panel.set_axis_off()
     for panel, (path, title) in zip(panels, shown, strict=False):
-        panel.imshow(decode(path.read_bytes(), str(path))[1])
-        panel.set_title(f"{title}\n{path.name[-22:]}", fontsize=7, fontweight="bold" if path is query else "normal")
+        panel.imshow(decode(read_bytes(path), printable(path))[1])
+        panel.set_title(
+            f"{title}\n{printable(path.name)[-22:]}", fontsize=7, fontweight="bold" if path is query else "normal"
+        )
     file.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(file, format="png", dpi=110, metadata={"Software": None})
 
@@ -71,8 +74,7 @@ def search(checkpoint: Path, folder: Path, query: Path, *, count: int, infrared:
 
     ``infrared``: which side was seen in infrared light: ``none``, ``query``, ``gallery`` or ``both``.
     """
-    if not query.is_file():
-        raise FileNotFoundError(f"{query}: no such file")
+    check_plain(query)
     files = [file for file in list_images(folder) if not file.samefile(query)]
     if not files:
         raise ValueError(f"{folder}: holds nothing but the query")

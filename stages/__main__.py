@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from pipeline.config import nearest
 from stages.cli_errors import exit_on_user_error
@@ -37,6 +39,8 @@ INTRODUCTION = "Trains and compares methods for person re-identification (see do
 def main(words: Sequence[str] | None = None) -> None:
     """Runs the command that the command line names."""
     words = sys.argv[1:] if words is None else list(words)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names of files may be no text
     if not words or words[0] in ("-h", "--help"):
         print(overview())
         return
@@ -50,7 +54,7 @@ def main(words: Sequence[str] | None = None) -> None:
     )
     command.add_arguments(parser)
     given = parser.parse_args(rest)
-    with exit_on_user_error():
+    with exit_on_user_error([value for value in vars(given).values() if isinstance(value, Path)]):
         command.run(given)
 
 

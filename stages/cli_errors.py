@@ -3,10 +3,11 @@
 import signal
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pipeline.outputs import why_not_written
 from pipeline.training.stopping import STATUS, StoppedError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -32,11 +33,12 @@ that much is reserved but unallocated, set PYTORCH_ALLOC_CONF=expandable_segment
 
 
 @contextmanager
-def exit_on_user_error() -> Iterator[None]:
+def exit_on_user_error(places: Iterable[Path] = ()) -> Iterator[None]:
     """Ends the process with status 1 and the message alone for an error that was raised by this project's code.
 
     Such a message says what to do. Errors out of other code keep their traceback, since nobody expected them; but for
-    a GPU whose memory is full, for which there is advice. Ctrl-C ends with status 130 and a sentence.
+    a GPU whose memory is full, and for outputs that can't be written, for which there is advice. ``places`` are paths
+    of the command line, where outputs may be. Ctrl-C ends with status 130 and a sentence.
     """
     try:
         yield
@@ -46,14 +48,18 @@ def exit_on_user_error() -> Iterator[None]:
     except KeyboardInterrupt:
         print("stopped; the same command goes on from where it was", file=sys.stderr)
         sys.exit(128 + signal.SIGINT)
-    except (ValueError, ArithmeticError, FileNotFoundError) as error:
-        if not is_from_this_project(error):
+    except Exception as error:
+        said = what_to_say(error, places)
+        if said is None:
             raise
-        sys.exit(f"error: {error}")
-    except RuntimeError as error:
-        if not is_full_gpu(error):
-            raise
-        sys.exit(f"error: {memory_advice(error)}")
+        sys.exit(f"error: {said}")
+
+
+def what_to_say(error: Exception, places: Iterable[Path]) -> str | None:
+    """Returns the message for an error that is the user's to mend, or None for any other."""
+    if isinstance(error, ValueError | ArithmeticError | FileNotFoundError) and is_from_this_project(error):
+        return str(error)
+    return memory_advice(error) if is_full_gpu(error) else why_not_written(error, places)
 
 
 def is_from_this_project(error: BaseException) -> bool:

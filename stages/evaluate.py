@@ -15,6 +15,8 @@ from pathlib import Path
 
 from stages.arguments import PREPARED, add_experiment, trial_of
 
+FLOAT32_BYTES = 4
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the experiment, and the file to score in its place."""
@@ -30,11 +32,13 @@ def run(given: argparse.Namespace) -> None:
     from pipeline.experiments import num_epochs, resolve
     from pipeline.images.store import ImageStore
     from pipeline.methods.registry import find
+    from pipeline.outputs import check_room
     from pipeline.scoring.comparison import EvaluationParams
-    from pipeline.scoring.evaluate import check_data, evaluate, flat_metrics, model_from, model_from_file
+    from pipeline.scoring.evaluate import check_data, evaluate, flat_metrics, model_from, model_from_file, test_rows
     from pipeline.scoring.measures import MEASURES_FILE
     from pipeline.tracking.runs import stage_run
     from pipeline.training.checkpoint import open_checkpoint
+    from pipeline.training.embed import embedding_size
 
     if given.authors and not given.weights:
         raise ValueError("--authors says how to read a file: name it by --weights")
@@ -57,6 +61,9 @@ def run(given: argparse.Namespace) -> None:
                 model = replace(model, recipe={**model.recipe, "of_epochs": planned})
         else:
             model, source = model_from_file(name, experiment, kind, store, given.weights, given.authors), None
+        height, width = store.meta["height"], store.meta["width"]
+        size = embedding_size(model.embedder, height, width)
+        check_room(out, FLOAT32_BYTES * len(test_rows(store)) * size, "its embeddings")
         results = evaluate(model, store, params, out)
         metrics = flat_metrics(results)
         tracked.log_metrics(metrics)

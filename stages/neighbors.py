@@ -27,10 +27,13 @@ def run(given: argparse.Namespace) -> None:
     """Finds the neighbours that the command line asks for."""
     import numpy as np
 
+    from pipeline.inputs import open_array
     from pipeline.jobs.neighbors import ROWS_AT_ONCE, find_nearest_over_ray
     from pipeline.jobs.resources import ONE_WORKER, connected
     from pipeline.progress import ProgressLine
 
+    for file in filter(None, (given.embeddings, given.gallery)):
+        open_array(file)
     with connected(ONE_WORKER, groups=1):
         found = find_nearest_over_ray(
             given.embeddings,

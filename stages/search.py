@@ -22,11 +22,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(given: argparse.Namespace) -> None:
     """Searches as the command line says."""
+    from pipeline.inputs import printable
     from pipeline.search import draw, search
 
     matches = search(given.checkpoint, given.gallery, given.query, count=given.count, infrared=given.infrared)
     draw(given.query, matches, given.draw)
     print("place  distance  image")
     for place, match in enumerate(matches, start=1):
-        print(f"{place:5}  {match.distance:8.4f}  {match.file}")
+        print(f"{place:5}  {match.distance:8.4f}  {printable(match.file)}")
     print(f"drawn: {given.draw}")

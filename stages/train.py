@@ -47,6 +47,7 @@ def train_as(name: str, params: dict[str, Any], resources: ResourcesParams, fold
     from pipeline.finished import keep, put_back
     from pipeline.locking import exclusive_lock
     from pipeline.methods.registry import find
+    from pipeline.outputs import check_replaceable
     from pipeline.tracking.runs import stage_run
     from pipeline.training.experiment import describe, is_published, publish
 
@@ -57,6 +58,7 @@ def train_as(name: str, params: dict[str, Any], resources: ResourcesParams, fold
         if is_published(job, folder) or (put_back(folder, made_of) and is_published(job, folder)):
             print(f"{name}: {folder} is of these parameters, data and code already")
         else:
+            check_replaceable(folder)
             with stage_run(stage="train", name=name, params=params, inputs=[data]) as tracked:
                 from pipeline.jobs.train import train
 

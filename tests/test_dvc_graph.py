@@ -13,7 +13,9 @@ from pipeline.methods.registry import METHODS
 ROOT = Path(__file__).parents[1]
 TREE = config.load(ROOT / "params.yaml")
 OBSERVERS = (
-    *("pipeline.finished", "pipeline.locking", "pipeline.progress", "pipeline.tracking", "pipeline.experiments"),
+    *("pipeline.finished", "pipeline.inputs", "pipeline.locking", "pipeline.outputs", "pipeline.progress"),
+    "pipeline.tracking",
+    "pipeline.experiments",
     *("pipeline.jobs.private", "pipeline.jobs.rendezvous"),
     *("pipeline.methods.registry", "stages.cli_errors", "stages.arguments"),
 )

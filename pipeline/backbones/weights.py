@@ -16,6 +16,8 @@ from numpy._core.multiarray import _reconstruct, scalar
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from pipeline.inputs import check_plain
+
 IMAGENET = ("resnet18", "resnet34", "resnet50", "resnet101")
 NUMBER_TYPES = {type(np.dtype(code)) for code in np.typecodes["AllInteger"] + "?efd"}
 COUNTER = ".num_batches_tracked"
@@ -91,8 +93,12 @@ def read_state(path: Path) -> dict[str, Tensor]:
     Raises:
         WeightsError: for a file that is absent, unreadable or without tensors.
     """
-    if not path.is_file():
-        raise WeightsError(f"no weights at {path.resolve()}: put the file there, or name another one as start")
+    try:
+        check_plain(path)
+    except FileNotFoundError:
+        raise WeightsError(f"no weights at {path.resolve()}: put the file there, or name another one") from None
+    except ValueError as error:
+        raise WeightsError(f"{error} of weights") from None
     state: Any
     try:
         if path.suffix == ".safetensors":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -24,6 +25,7 @@ from pipeline.datasets.validation.inspection import Facts
 from pipeline.images import table as image_table
 from pipeline.images.intact import KEPT_FILE
 from pipeline.images.store import IMAGES_FILE, MASKS_FILE, META_FILE, TABLE_FILE
+from pipeline.outputs import check_replaceable, check_room
 
 LINE = re.compile(r"(\d+) (\w{64}) (\w+) (\d+) (\d+) (\w{64}) (\d+)")
 
@@ -131,12 +133,21 @@ class Packing:
         self._rows = self._kept(self.partial, self._head) if file.is_file() else {}
         if not self._rows:
             shutil.rmtree(self.partial, ignore_errors=True)
+            self._check_place()
             self.partial.mkdir(parents=True)
             np.lib.format.open_memmap(file, mode="w+", dtype=np.uint8, shape=self.shape)
         self._write_kept()
         self._array = os.open(file, os.O_RDWR)
         self._start = os.fstat(self._array).st_size - self.shape[0] * self._row_size
         self._journal = os.open(self.partial / KEPT_FILE, os.O_WRONLY | os.O_APPEND)
+
+    def _check_place(self) -> None:
+        """Ensures that a store can be put there, with the images that no older one has; an older one may stay."""
+        rows, height, width, _ = self.shape
+        if not self._older:
+            check_replaceable(self.folder)
+        missing = max(rows - len(self._older), 0)
+        check_room(self.folder, missing * self._row_size, f"{missing:,} images packed to {height}x{width}")
 
     def _kept(self, folder: Path, made_by: str) -> dict[int, tuple[Facts, int]]:
         """Returns facts and CRC by row, of what a folder holds that was made in this way; torn lines are left out.
@@ -159,7 +170,9 @@ class Packing:
         (self.partial / KEPT_FILE).write_text("\n".join([self._head, *lines]) + "\n")
 
     def _write(self, row: int, facts: Facts, pixels: np.ndarray) -> None:
-        os.pwrite(self._array, pixels.data, self._offset(row))
+        written = os.pwrite(self._array, pixels.data, self._offset(row))
+        if written < self._row_size:  # a disk that becomes full takes a part first, and says nothing
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.partial / IMAGES_FILE))
         crc = zlib.crc32(pixels.data)
         with self._lock:
             self._rows[row] = (facts, crc)

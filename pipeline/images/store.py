@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 
 from pipeline.images import table as image_table
 from pipeline.images.intact import check_pixels
+from pipeline.inputs import open_array, read_record
 
 TABLE_FILE, IMAGES_FILE, META_FILE = "table.parquet", "images.npy", "meta.json"
 MASKS_FILE = "masks.npy"
+META = {"height": int, "width": int, "fingerprint": str}
+"""What meta.json must say, and of which type."""
+
+Read = TypeVar("Read")
 
 
 class ImageStore:
@@ -35,8 +40,8 @@ class ImageStore:
                 f"{folder} holds no packed images, it lacks {', '.join(missing)}: make it by reid prepare {folder.name}"
             )
         self.table: pd.DataFrame = image_table.read(folder / TABLE_FILE)
-        self.meta: dict[str, Any] = json.loads((folder / META_FILE).read_text())
-        self.images: np.ndarray = _open_array(folder / IMAGES_FILE)
+        self.meta: dict[str, Any] = _told(read_record, folder / META_FILE, META)
+        self.images: np.ndarray = _told(open_array, folder / IMAGES_FILE)
         self.cameras = self.table["camera_id"].to_numpy()
         self.is_infrared = (self.table["modality"] == "infrared").to_numpy()
         expected = (len(self.table), self.meta["height"], self.meta["width"], 3)
@@ -49,7 +54,7 @@ class ImageStore:
             raise ValueError(f"{folder}: meta.json is of another table than {TABLE_FILE}: build the store again")
         check_pixels(folder / IMAGES_FILE, self.images)
         masks = folder / MASKS_FILE
-        self.masks: np.ndarray | None = _open_array(masks) if masks.is_file() else None
+        self.masks: np.ndarray | None = _told(open_array, masks) if masks.is_file() else None
         if self.masks is not None and (self.masks.shape != expected[:3] or self.masks.dtype != np.uint8):
             raise ValueError(
                 f"{masks}: expected uint8 {list(expected[:3])} as the images are, "
@@ -57,8 +62,9 @@ class ImageStore:
             )
 
 
-def _open_array(path: Path) -> np.ndarray:
+def _told(read: Callable[..., Read], *arguments: Any) -> Read:
+    """Returns what is read; an error says what to do."""
     try:
-        return np.load(path, mmap_mode="r")
+        return read(*arguments)
     except ValueError as error:
-        raise ValueError(f"{path} is cut short or no array ({error}): build the store again") from None
+        raise ValueError(f"{error}: build the store again") from None

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from pipeline.inputs import check_plain
+
 MODALITIES = ("visible", "infrared")
 SPLIT_OF_ROLE = {"train": "train", "query": "test", "gallery": "test"}
 DISTRACTOR = 0
@@ -125,9 +127,13 @@ def read(path: Path) -> pd.DataFrame:
     """Returns the table of a Parquet file.
 
     Raises:
-        DataError: when its columns are not those of an image table.
+        DataError: when it is no table, or its columns are not those of an image table.
     """
-    table = pd.read_parquet(path)
+    check_plain(path)
+    try:
+        table = pd.read_parquet(path)
+    except (ValueError, OSError) as error:
+        raise DataError(path, [f"no table, cut short or altered ({error})"]) from None
     if wrong := _wrong_columns(table):
         raise DataError(path, wrong)
     return table

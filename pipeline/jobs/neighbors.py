@@ -13,6 +13,7 @@ import numpy as np
 import ray
 from ray.exceptions import RayTaskError
 
+from pipeline.inputs import open_array
 from pipeline.jobs.blocks import Piece, pieces_between, pieces_within
 from pipeline.neighbors.nearest import Neighbors, Progress, find_nearest
 
@@ -121,7 +122,7 @@ def _results(
 
 
 def _open(file: Path) -> np.ndarray:
-    matrix = np.load(file, mmap_mode="r")
+    matrix = open_array(file)
     if matrix.ndim != 2:
         raise ValueError(f"{file}: expected embeddings [rows, columns], got {list(matrix.shape)}")
     return matrix

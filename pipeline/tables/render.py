@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from textwrap import wrap
 
 from pipeline.evaluation.metrics import METRICS
 
 FALLING = {metric.heading for metric in METRICS if not metric.larger_is_better}
 """Headings of columns in which the smallest number is the best."""
-LATEX_HEAD = r"% \usepackage{booktabs,amssymb}"
+LATEX_HEAD = r"% \usepackage{booktabs,amssymb,graphicx}"
+LATEX_BEGIN = r"\setlength{\tabcolsep}{4pt}\sbox0{%"
+LATEX_END = r"}\ifdim\wd0>\linewidth\resizebox{\linewidth}{!}{\usebox0}\else\usebox0\fi"
+"""What a page is too narrow for is made smaller."""
+LONG = 30
+"""Characters of a text for which no column has room on a page."""
+HEADING = 14
+"""Characters of a line of a column's heading."""
 
 
 @dataclass(frozen=True)
@@ -76,10 +84,14 @@ def to_markdown(tables: Iterable[Table]) -> str:
 
 
 def to_latex(tables: Iterable[Table]) -> str:
-    """Returns the tables as LaTeX for the packages booktabs and amssymb."""
+    """Returns the tables as LaTeX for the packages booktabs, amssymb and graphicx.
+
+    They are as wide as the page, or a column of it, at most: long texts become footnotes, and what is still too wide is
+    made smaller.
+    """
     form = Format(r"\textbf{{{}}}".format, r"\underline{{{}}}".format, "$^{{{}}}$".format, _latex)
     parts = [LATEX_HEAD]
-    for table in tables:
+    for table in map(_for_a_page, tables):
         body = "\n\\midrule\n".join(
             "\n".join(" & ".join(row) + r" \\" for row in group) for group in texts(table, form)
         )
@@ -87,13 +99,15 @@ def to_latex(tables: Iterable[Table]) -> str:
             r"\begin{table*}",
             r"\centering\small",
             rf"\caption{{{_latex(table.title)}}}",
+            LATEX_BEGIN,
             rf"\begin{{tabular}}{{{table.columns}}}",
             r"\toprule",
-            " & ".join(map(_latex, table.header)) + r" \\",
+            " & ".join(map(_latex_heading, table.header, table.columns)) + r" \\",
             r"\midrule",
             body,
             r"\bottomrule",
-            r"\end{tabular}",
+            r"\end{tabular}%",
+            LATEX_END,
             rf"\par\smallskip\raggedright\footnotesize {' '.join(notes(table, form))}",
             r"\end{table*}",
         ]
@@ -184,6 +198,46 @@ def notes(table: Table, form: Format) -> list[str]:
     """Returns what stands below the table: its notes, then its footnotes with their numbers."""
     footnotes = [f"{form.footnote(str(number))} {form.escape(text)}" for number, text in enumerate(table.footnotes, 1)]
     return [*map(form.escape, table.notes), *footnotes]
+
+
+def _for_a_page(table: Table) -> Table:
+    """Returns the table with footnotes in place of the last columns, if these are texts that no page has room for.
+
+    Such columns say how a row was made. The row begins with the number of its footnote.
+    """
+    kept = max(len(table.columns.rstrip("l")), 1)
+    names = table.header[kept:]
+    names = names if len(names) > 1 else ("",) * len(names)
+
+    def told(row: list[Cell]) -> str:
+        named = zip(names, row[kept:], strict=True)
+        return ", ".join(f"{name} {cell.text}".strip() for name, cell in named if cell.text)
+
+    texts = [told(row) for group in table.groups for row in group]
+    if max(map(len, texts), default=0) <= LONG:
+        return table
+    footnotes = tuple(dict.fromkeys(text for text in texts if text))
+
+    def for_a_page(row: list[Cell]) -> list[Cell]:
+        text = told(row)
+        added = (len(table.footnotes) + 1 + footnotes.index(text),) if text else ()
+        return [replace(row[0], footnotes=(*row[0].footnotes, *added)), *row[1:kept]]
+
+    return replace(
+        table,
+        header=table.header[:kept],
+        columns=table.columns[:kept],
+        groups=[[for_a_page(row) for row in group] for group in table.groups],
+        footnotes=(*table.footnotes, *footnotes),
+    )
+
+
+def _latex_heading(text: str, side: str) -> str:
+    lines = [_latex(line) for line in wrap(text, HEADING, break_long_words=False)]
+    if len(lines) < 2:
+        return _latex(text)
+    stacked = r"\\".join(lines)
+    return rf"\shortstack[{side}]{{{stacked}}}"
 
 
 def _latex(text: str) -> str:

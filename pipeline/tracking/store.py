@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipeline import locking
 from pipeline.tracking.address import SQLITE, masked
+from pipeline.tracking.views import experiment_tags
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -128,7 +129,7 @@ class Store:
             return found.experiment_id
         place = str(Path(uri.removeprefix(SQLITE)).parent / "mlartifacts") if uri.startswith(SQLITE) else None
         try:
-            return self.client.create_experiment(name, artifact_location=place)
+            return self.client.create_experiment(name, artifact_location=place, tags=experiment_tags())
         except MlflowException:
             if found := self.client.get_experiment_by_name(name):
                 return found.experiment_id

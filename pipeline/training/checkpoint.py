@@ -24,6 +24,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from pipeline.inputs import read_record
+from pipeline.outputs import free_bytes, in_the_way, megabytes
 from pipeline.provenance import file_digest
 from pipeline.training.method import Method
 
@@ -114,10 +116,10 @@ def read_meta(folder: Path) -> dict[str, Any]:
         CheckpointError: when that is missing, or is not what was saved.
     """
     try:
-        meta = json.loads((folder / META).read_text())
-        known, files = meta.pop(SELF, None), meta["files"]
-    except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
+        meta = read_record(folder / META, {"files": dict})
+    except (OSError, ValueError) as error:
         raise CheckpointError(f"{folder}: no readable {META} ({type(error).__name__}: {error})") from None
+    known, files = meta.pop(SELF, None), meta["files"]
     if known != _digest(meta):
         raise CheckpointError(f"{folder}: {META} differs from what was saved (altered, or of an older version)")
     if missing := sorted({MODEL, METHOD} - files.keys()):
@@ -162,12 +164,13 @@ def _written(folder: Path, num_bytes: int) -> Iterator[None]:
         folder.mkdir(parents=True)
         yield
     except (OSError, RuntimeError, SafetensorError) as error:
+        if why := in_the_way(folder):
+            raise CheckpointError(why) from error
         shutil.rmtree(folder, ignore_errors=True)
-        free = shutil.disk_usage(next(parent for parent in folder.parents if parent.exists())).free
         raise CheckpointError(
-            f"{folder} could not be written: it takes {num_bytes / 1e6:.1f} MB, and its disk has {free / 1e6:.1f} MB "
-            "free. Free some space or raise the quota: the same command goes on from the last checkpoint before "
-            f"({error})"
+            f"{folder} could not be written: it takes {megabytes(num_bytes)}, and its disk has "
+            f"{megabytes(free_bytes(folder))} free. Free some space or raise the quota: the same command goes on from "
+            f"the last checkpoint before ({error})"
         ) from error
 
 

@@ -44,6 +44,13 @@ def embed(
     return _deal_back(parts, [len(batch) for batch in batches], workers)
 
 
+@torch.no_grad()
+def embedding_size(embedder: Embedder, height: int, width: int) -> int:
+    """Returns the number D of values in an embedding, by embedding an empty image on the CPU."""
+    with _evaluating(embedder):
+        return embedder(torch.zeros(1, 3, height, width), torch.zeros(1, dtype=torch.bool)).shape[1]
+
+
 @contextmanager
 def _evaluating(module: nn.Module) -> Iterator[None]:
     """Within it, all of ``module`` is in evaluation mode."""

@@ -1,3 +1,4 @@
+import errno
 import itertools
 import os
 import shutil
@@ -293,3 +294,20 @@ def test_a_listing_without_images_is_refused_like_any_other(tmp_path: Path, pack
         (tmp_path / "empty" / name).mkdir(parents=True)
     with pytest.raises(DataError, match="no images"):
         pack(tmp_path / "empty", tmp_path / "store")
+
+
+@pytest.mark.parametrize("takes", [None, 100])
+def test_a_disk_that_becomes_full_is_no_fault_of_the_image(
+    market: Path, tmp_path: Path, pack: Pack, monkeypatch: pytest.MonkeyPatch, takes: int | None
+) -> None:
+    def full(file: int, content: memoryview, place: int) -> int:
+        if takes is None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return takes
+
+    monkeypatch.setattr(module.os, "pwrite", full)
+    with pytest.raises(OSError, match="No space left"):
+        pack(market, tmp_path / "store")
+    monkeypatch.undo()
+    pack(market, tmp_path / "store")
+    ImageStore(tmp_path / "store")

@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,8 @@ from pipeline.config import load
 from pipeline.images.store import ImageStore
 from tests.datasets import tiny_sets
 from tests.stages.conftest import MARKET
+
+ROOT = Path(__file__).parents[2]
 
 SIZES = {
     "height": 32,
@@ -162,3 +165,16 @@ def test_data_that_is_not_there_is_a_finding_too(fresh):
     assert "data/raw/market1501: no such folder. Market-1501 is never downloaded." in ended.stdout
     (found,) = report(fresh)["findings"]
     assert found["rule"] == "reader"
+
+
+def test_a_name_that_is_no_text_is_named_by_every_command(fresh, market):
+    (market / "query" / os.fsdecode(b"0001_\xe9.jpg")).write_bytes(b"")
+    fresh.add("data", market={**MARKET, "published_counts": False})
+    for command in ("prepare", "doctor"):
+        answer = subprocess.run(
+            [sys.executable, "-m", "stages", command, "market"], check=False, cwd=fresh.folder, capture_output=True,
+            env={**os.environ, "REID_DATA_MARKET1501": str(market), "PYTHONPATH": str(ROOT)}, text=True, timeout=120,
+        )  # fmt: skip
+        assert answer.returncode == 1
+        assert "Traceback" not in answer.stderr
+        assert r"query/0001_\udce9.jpg: not named as" in answer.stdout + answer.stderr

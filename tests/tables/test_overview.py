@@ -106,7 +106,7 @@ def test_other_protocols_by_name_are_other_tables(make_result):
 
 def test_latex_escapes_names_and_separates_the_groups(make_result):
     latex = to_latex(build_tables([make_result("colour_stripes", 0.05, mAP_std=0.01), make_result("mdpr", 0.5)], []))
-    assert r"colour\_stripes & \underline{5.0} &" in latex
+    assert r"colour\_stripes$^{1}$ & \underline{5.0} &" in latex
     assert r"\underline{5.0} $\pm$ 1.0 &" in latex
     assert r"\textbf{50.0}" in latex
     assert latex.count(r"\midrule") == 2

@@ -4,9 +4,11 @@ import subprocess
 
 import pytest
 
+from pipeline.tables.overview import build_tables
 from pipeline.tables.paper_tables import COLUMNS, write_papers
 from pipeline.tables.papers import read_papers
 from pipeline.tables.published import read_published
+from pipeline.tables.render import to_latex
 
 
 @pytest.fixture
@@ -22,19 +24,21 @@ def folder(tmp_path, make_result):
 needs_latex = pytest.mark.skipif(
     shutil.which("pdflatex") is None, reason="no pdflatex (Debian: texlive-latex-recommended)"
 )
-PAGE = r"""\documentclass{article}
-\usepackage[a3paper,landscape,margin=1cm]{geometry}
-\usepackage{booktabs,amssymb}
+PAGE = r"""\documentclass[OPTIONS]{article}
+\usepackage{booktabs,amssymb,graphicx}
 \begin{document}
-\input{%s}
+\input{TABLES}
 \end{document}
 """
 
 
 @needs_latex
-@pytest.mark.parametrize("paper", ["mdpr", "mskd", "smmd"])
-def test_latex_sets_the_tables_without_complaint(folder, paper):
-    (folder / "page.tex").write_text(PAGE % f"{paper}.tex")
+@pytest.mark.parametrize("options", ["10pt", "10pt,twocolumn"])
+@pytest.mark.parametrize("tables", ["results", "mdpr", "mskd", "smmd"])
+def test_latex_sets_the_tables_within_the_width_of_a_page(folder, make_result, tables, options):
+    overview = build_tables([make_result("mdpr", mAP_std=0.01), make_result("baseline", 0.6)], [])
+    (folder / "results.tex").write_text(to_latex(overview))
+    (folder / "page.tex").write_text(PAGE.replace("OPTIONS", options).replace("TABLES", f"{tables}.tex"))
     done = subprocess.run(
         ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "page.tex"],
         cwd=folder, capture_output=True, text=True, check=False, timeout=300,

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from pipeline.tables import render
@@ -44,7 +46,7 @@ def test_latex_is_booktabs_with_special_letters_escaped():
     table = Table("50 % of a_b", ("row", "✓"), "lr", [[[Cell("V->T & more"), Cell("λ1")]]], [])
     latex = to_latex([table])
     for line in (
-        r"% \usepackage{booktabs,amssymb}",
+        r"% \usepackage{booktabs,amssymb,graphicx}",
         r"\caption{50 \% of a\_b}",
         r"\begin{tabular}{lr}",
         r"\toprule",
@@ -53,6 +55,46 @@ def test_latex_is_booktabs_with_special_letters_escaped():
         r"\bottomrule",
     ):
         assert line in latex.splitlines()
+
+
+def test_latex_has_a_box_for_each_table_that_is_made_smaller_where_a_line_is_too_narrow_for_it():
+    latex = to_latex([column("1.0"), column("2.0", "3.0")])
+    box = (
+        r"\\sbox0\{%\n\\begin\{tabular\}\{lr\}\n[^{]*\\end\{tabular\}%\n\}"
+        r"\\ifdim\\wd0>\\linewidth\\resizebox\{\\linewidth\}\{!\}\{\\usebox0\}\\else\\usebox0\\fi\n"
+    )
+    assert len(re.findall(box, latex.replace(r"\textbf{3.0}", "3.0").replace(r"\underline{2.0}", "2.0"))) == 2
+    assert latex.count(r"\begin{tabular}") == 2
+
+
+def with_texts(*texts):
+    """A table whose rows end with texts of how they were made, in one column or in several."""
+    rows = [[Cell(f"row {number}", footnotes=(1,)), Cell("1"), *map(Cell, row)] for number, row in enumerate(texts)]
+    names = ("recipe",) if len(texts[0]) == 1 else ("start", "images")
+    return Table("t", ("row", "seeds", *names), "lr" + "l" * len(names), [rows], [], ("a source",))
+
+
+def test_in_latex_long_texts_at_the_end_of_rows_are_footnotes_each_once():
+    latex = to_latex(
+        [with_texts(("64x32, cosine, from pretrain, epoch 12",), ("",), ("64x32, 512-d",), ("64x32, 512-d",))]
+    )
+    assert r"row & seeds \\" in latex
+    assert [line for line in latex.splitlines() if line.startswith("row ")][1:] == [
+        r"row 0$^{1,2}$ & 1 \\",
+        r"row 1$^{1}$ & 1 \\",
+        r"row 2$^{1,3}$ & 1 \\",
+        r"row 3$^{1,3}$ & 1 \\",
+    ]
+    assert "$^{1}$ a source $^{2}$ 64x32, cosine, from pretrain, epoch 12 $^{3}$ 64x32, 512-d\n" in latex
+    several = to_latex([with_texts(("the weights of ImageNet", "256x128"), ("", ""))])
+    assert "$^{2}$ start the weights of ImageNet, images 256x128\n" in several
+
+
+def test_in_latex_short_texts_stay_in_their_columns_and_long_headings_are_stacked():
+    latex = to_latex([with_texts(("short",), ("texts",))])
+    assert r"row 0$^{1}$ & 1 & short \\" in latex
+    table = Table("t", ("row", "views in the loss (λ = 1)"), "lr", [[[Cell("a"), Cell("1")]]], [])
+    assert r"row & \shortstack[r]{views in the\\loss ($\lambda$ = 1)} \\" in to_latex([table])
 
 
 def test_columns_in_which_nobody_says_anything_are_left_out():

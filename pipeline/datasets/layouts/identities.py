@@ -23,7 +23,11 @@ def draw_train(identities: Iterable[str], *, share: float, seed: int) -> set[str
     """
     if not 0 < share < 1:
         raise ValueError(f"settings.train_share: expected a share between 0 and 1, got {share}")
-    ordered = sorted(set(identities), key=lambda name: hashlib.sha256(f"{seed} {name}".encode()).digest())
+
+    def place(name: str) -> bytes:
+        return hashlib.sha256(f"{seed} {name}".encode(errors="surrogateescape")).digest()
+
+    ordered = sorted(set(identities), key=place)
     if len(ordered) < 2:
         raise ValueError(
             f"expected two identities or more, to train on some and test on others, got {', '.join(ordered) or 'none'}"

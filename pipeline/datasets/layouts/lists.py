@@ -6,6 +6,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
+from pipeline.inputs import read_text
+
 LINE = re.compile(r"(\S.*?)\s+(\d+)")
 NAMED = 5  # malformed lines of one list that are named before they are only counted
 
@@ -16,7 +18,7 @@ def read_pairs(folder: Path, name: str, problems: list[str]) -> list[tuple[str, 
     Lines of another form, and paths that lead out of the folder, add to ``problems``.
     """
     found, wrong = [], []
-    for number, line in enumerate((folder / name).read_text().splitlines(), start=1):
+    for number, line in enumerate(read_text(folder / name).splitlines(), start=1):
         if not line.strip():
             continue
         match = LINE.fullmatch(line.strip())
@@ -59,7 +61,7 @@ def read_named(
 
 def read_ids(folder: Path, name: str, problems: list[str]) -> list[int]:
     """Returns the identities of a list of one line, separated by commas, in rising order."""
-    words = [word.strip() for word in (folder / name).read_text().replace("\n", ",").split(",") if word.strip()]
+    words = [word.strip() for word in read_text(folder / name).replace("\n", ",").split(",") if word.strip()]
     wrong = [word for word in words if not (word.isascii() and word.isdigit() and int(word) > 0)]
     if wrong or not words:
         problems.append(

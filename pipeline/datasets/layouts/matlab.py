@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline.inputs import check_plain
+
 
 def read_variables(file: Path, names: list[str]) -> list[np.ndarray]:
     """Returns the variables ``names`` of a file.
@@ -15,6 +17,7 @@ def read_variables(file: Path, names: list[str]) -> list[np.ndarray]:
     """
     from scipy.io import loadmat  # its import sets an environment variable
 
+    check_plain(file)
     try:
         content = loadmat(file)
     except Exception as error:  # a damaged file makes the parser fail anywhere

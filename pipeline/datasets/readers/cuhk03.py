@@ -26,6 +26,7 @@ from pipeline.datasets.location import UNPACKED, advice
 from pipeline.datasets.threads import in_threads
 from pipeline.images.table import Counts, DataError, Entry
 from pipeline.locking import exclusive_lock
+from pipeline.outputs import why_not_written
 
 PUBLISHED = {
     "labeled": Counts(7_368, 767, 1_400, 700, 5_328, 700),
@@ -138,6 +139,8 @@ def _unpack_once(raw: Path, boxes: str, target: Path) -> None:
                 what=f"unpacking {raw.name}",
             )
     except (OSError, KeyError, TypeError, ValueError) as error:
+        if why_not_written(error):
+            raise
         raise DataError(raw, [f"not CUHK03's file, truncated or damaged ({error})"]) from None
     if (there := len(list(draft.iterdir()))) != sum(written):
         raise DataError(raw, [f"{there:,} of its {sum(written):,} images are in {draft}: who removed them?"])

@@ -16,6 +16,7 @@ from pipeline.datasets.validation.findings import Finding
 from pipeline.datasets.validation.inspection import Facts, UnusableError, decode, digest, mislabelled, turned
 from pipeline.datasets.validation.report import Report, describe
 from pipeline.images.table import COLUMNS, SPLIT_OF_ROLE, fingerprint
+from pipeline.inputs import printable, read_bytes
 
 
 class ImageCache(Protocol):
@@ -77,19 +78,24 @@ def _check_table(listing: Listing, table: pd.DataFrame, pixels: pd.Series, *, is
 
 def _look(folder: Path, path: str, row: int, cache: ImageCache | None) -> tuple[Facts | None, list[Finding]]:
     """Returns the facts of an image file, None when it gives no pixels, and what is wrong with it."""
+    if path != printable(path):
+        return None, [Finding("name", f"{printable(path)}: a name that is not in UTF-8")]
     try:
-        content = (folder / path).read_bytes()
-        facts = cache.lookup(row, digest(content)) if cache else None
-        if facts is None:
-            facts, pixels = decode(content, path)
-            if cache:
-                cache.store(row, facts, pixels)
+        content = read_bytes(folder / path)
     except FileNotFoundError:
         return None, [Finding("missing", f"{path}: no such file")]
+    except ValueError as error:
+        return None, [Finding("unreadable", str(error).removeprefix(f"{printable(folder)}/"))]
     except OSError as error:
         return None, [Finding("unreadable", f"{path}: can't be read ({error.strerror})")]
-    except UnusableError as error:
-        return None, [error.finding]
+    facts = cache.lookup(row, digest(content)) if cache else None
+    if facts is None:
+        try:
+            facts, pixels = decode(content, path)
+        except UnusableError as error:
+            return None, [error.finding]
+        if cache:
+            cache.store(row, facts, pixels)
     return facts, [*mislabelled(path, facts), *turned(path, content)]
 
 
@@ -97,7 +103,7 @@ def _table(listing: Listing, facts: list[Facts | None]) -> pd.DataFrame:
     """Returns a row for each entry; an image that gave no pixels has the size 0 and no digest."""
     sizes = [(known.width, known.height, known.sha256) if known else (0, 0, "") for known in facts]
     rows = [
-        (one.path, one.person_id, one.camera_id, one.modality, SPLIT_OF_ROLE[one.role], one.role, *size)
+        (printable(one.path), one.person_id, one.camera_id, one.modality, SPLIT_OF_ROLE[one.role], one.role, *size)
         for one, size in zip(listing.entries, sizes, strict=True)
     ]
     return pd.DataFrame(rows, columns=list(COLUMNS))

@@ -37,6 +37,7 @@ RULES = {
         True, "files, lists and names that do not fit", "each line says; what the makers gave in another way, restore"
     ),
     "missing": Rule(True, "images that are listed and not there", RESTORE),
+    "name": Rule(True, "files whose names are not in UTF-8", "rename them, as `convmv` does for whole folders"),
     "empty": Rule(True, "files without content", RESTORE),
     "unreadable": Rule(True, "files that are no readable image", RESTORE),
     "mislabelled": Rule(

@@ -92,7 +92,7 @@ def test_a_leak_is_the_makers_own_only_where_all_counts_are_theirs(market: Path,
 def test_a_folder_in_place_of_an_image_is_named(market: Path) -> None:
     (market / TRAIN).unlink()
     (market / TRAIN).mkdir()
-    assert found(market)["unreadable"] == [f"{TRAIN}: can't be read (Is a directory)"]
+    assert found(market)["unreadable"] == [f"{TRAIN} is a folder, expected a plain file"]
 
 
 def test_numbers_that_nobody_has_published_can_not_be_held_against_anything(market: Path) -> None:
