@@ -21,6 +21,7 @@ COMMANDS = (
     "tables",
     "report",
     "study",
+    "protocol",
     "tune",
     "train_tuned",
     "compare_tuned",

@@ -15,6 +15,7 @@ import json
 import os
 import shutil
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -58,17 +59,21 @@ def run(given: argparse.Namespace) -> None:
     """
     from pipeline.config import load
 
-    tree = load()
-    wanted = [trial for row in given.rows or rows_of(tree) for trial in trials(tree, row)]
-    data = {} if given.rows else {declaration(tree, trial.experiment)["data"]: None for trial in wanted}
-    if not given.plan:
+    study(load(), given.rows, plan=given.plan)
+
+
+def study(tree: dict[str, Any], rows: Sequence[str], *, plan: bool) -> None:
+    """Makes the results of rows that are missing, by default of the whole study; with ``plan`` it only names them."""
+    wanted = [trial for row in rows or rows_of(tree) for trial in trials(tree, row)]
+    data = {} if rows else {declaration(tree, trial.experiment)["data"]: None for trial in wanted}
+    if not plan:
         prepare(tree, wanted)
         mark_rows(tree, wanted, list(data))
     parts = [part_of_references(tree, name) for name in data]
     parts += [part_of(tree, trial) for trial in sorted(wanted, key=lambda trial: (trial.seed, trial.split))]
     missing = [part for part in parts if part.wrong]
     print(f"study: {len(parts)} results, {len(missing)} of them missing{expected(missing)}", flush=True)
-    if given.plan:
+    if plan:
         for part in missing:
             print(f"  {part.name}" + ("" if part.wrong == "missing" else f" (there by {part.wrong})"))
     elif missing:

@@ -1,9 +1,8 @@
 """Makes tables and figures of what was evaluated, or of a study.
 
-reads    artifacts/evaluate, artifacts/train/*/history.csv; with --study or --protocol results/
+reads    artifacts/evaluate, artifacts/train/*/history.csv; with --study results/
 writes   artifacts/tables (results, papers, figures); with --study artifacts/study, with the verdicts on the papers'
-         claims and the differences between rows; with --protocol artifacts/protocol, what was laid down and measured
-         before the study: hypotheses, searches, lengths, the pilot's spread
+         claims and the differences between rows
 
 --show only prints the last tables, --page FILE only puts them and the figures into a page that has marks for them, and
 --check-tracking fails unless they hold what MLflow recorded.
@@ -24,17 +23,14 @@ if TYPE_CHECKING:
     from pipeline.tables.curves import Trained
 
 SCORES, TRAININGS = Path("artifacts/evaluate"), Path("artifacts/train")
-FIGURES = Path("docs")
-TABLES, STUDY, PROTOCOL = Path("artifacts/tables"), Path("artifacts/study"), Path("artifacts/protocol")
+TABLES, STUDY = Path("artifacts/tables"), Path("artifacts/study")
 PLACES = """tables: {0}/results.md, .tex, .csv    of the papers: {0}/papers/mdpr.md, mskd.md, smmd.md, .tex, .csv
 figures: {0}/cmc.png, loss.png, clusters.png    runs: make ui"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds what to make tables of, and what else to do with them."""
-    of = parser.add_mutually_exclusive_group()
-    of.add_argument("--study", action="store_true", help="of the results of the study")
-    of.add_argument("--protocol", action="store_true", help="of what was laid down before the study")
+    parser.add_argument("--study", action="store_true", help="of the results of the study")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--show", action="store_true", help="only print the last tables")
     what.add_argument("--page", type=Path, help="only replace the result block of this page")
@@ -43,15 +39,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(given: argparse.Namespace) -> None:
     """Makes the tables and figures, or does with the last ones what is asked for."""
-    folder = STUDY if given.study else PROTOCOL if given.protocol else TABLES
+    folder = STUDY if given.study else TABLES
     if given.check_tracking:
-        if folder != TABLES:
+        if given.study:
             raise ValueError("--check-tracking is of the default run: a study keeps its numbers in results/ alone")
         check_tracking(folder)
     elif given.page:
         put_into(given.page, folder)
-    elif given.protocol:
-        show_protocol(folder, again=not given.show)
     elif given.show:
         show(folder)
     else:
@@ -170,18 +164,6 @@ def check_tracking(folder: Path) -> None:
     print(f"the tables hold what MLflow recorded: {len(results)} results, each with its run")
 
 
-def show_protocol(folder: Path, *, again: bool) -> None:
-    """Prints what was laid down before the study, made anew if ``again``."""
-    from pipeline.config import load
-    from pipeline.tables.study import write_protocol
-
-    if again:
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        write_protocol(load(), folder)
-    print("\n".join(file.read_text() for file in sorted(folder.glob("*.md"))))
-
-
 def show(folder: Path) -> None:
     """Prints the last tables and where everything is."""
     from pipeline.tables.overview import build_tables
@@ -215,22 +197,12 @@ def compared_with_git(results: Sequence[Result]) -> str:
 
 
 def put_into(page: Path, folder: Path) -> None:
-    """Replaces those blocks that a page has marks for by the last tables; their figures go beside the pages."""
+    """Replaces those blocks that a page has marks for by the last tables; their figures go beside the page."""
     from pipeline.tables.overview import build_tables
     from pipeline.tables.published import read_published
-    from pipeline.tables.render import replace_blocks, to_markdown
+    from pipeline.tables.render import to_markdown
     from pipeline.tables.results import read_csv
-    from pipeline.tables.study import BLOCKS, DRAWN
+    from pipeline.tables.study import fill_page
 
-    blocks = {}
-    if folder != PROTOCOL:
-        blocks["results"] = to_markdown(build_tables(read_csv(folder / "results.csv"), read_published()))
-    for name in BLOCKS:
-        file = folder / f"{name}.md"
-        if file.is_file():
-            blocks[name] = file.read_text()
-    text = page.read_text()
-    page.write_text(replace_blocks(text, blocks))
-    for name in DRAWN:
-        if (figure := folder / f"{name}.png").is_file() and f"{name}.png" in text:
-            shutil.copyfile(figure, FIGURES / figure.name)
+    results = to_markdown(build_tables(read_csv(folder / "results.csv"), read_published()))
+    fill_page(page, folder, {"results": results})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,28 @@ from pipeline.results import RESULTS, found, found_of
 from pipeline.tables.budgets import budgets_table, curves, draw_budgets, read_budgets
 from pipeline.tables.claims import judge_all, plan_seeds, read_claims
 from pipeline.tables.claims_table import claims_table, draw_claims, hypotheses_table, pilot_table, write_csv
-from pipeline.tables.render import Cell, Table, to_latex, to_markdown
+from pipeline.tables.render import Cell, Table, replace_blocks, to_latex, to_markdown
 from pipeline.tables.seed_scores import SeedScores
 
 CLAIMS, LENGTHS, PILOT, HYPOTHESES, FOUND = "claims", "lengths", "pilot", "hypotheses", "searches"
 SEARCHES = RESULTS / "searches"
 BLOCKS, DRAWN = (CLAIMS, LENGTHS, PILOT, HYPOTHESES, FOUND, "differences"), (CLAIMS, LENGTHS)
 """The Markdown files that pages have marks for, and those with a figure of their name."""
+
+
+def fill_page(page: Path, folder: Path, more: Mapping[str, str]) -> None:
+    """Replaces those blocks that a page has marks for by the files of a folder and by ``more``.
+
+    A figure that the page shows is copied to beside it, or to its folder ``docs``.
+    """
+    files = {name: folder / f"{name}.md" for name in BLOCKS}
+    blocks = {**more, **{name: file.read_text() for name, file in files.items() if file.is_file()}}
+    text = page.read_text()
+    page.write_text(replace_blocks(text, blocks))
+    for name in DRAWN:
+        shown = next((path for path in (f"docs/{name}.png", f"{name}.png") if f"({path})" in text), None)
+        if shown and (folder / f"{name}.png").is_file():
+            shutil.copyfile(folder / f"{name}.png", page.parent / shown)
 
 
 def write_claims(tree: Mapping[str, Any], folder: Path) -> None:
