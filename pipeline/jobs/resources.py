@@ -6,8 +6,9 @@ import logging
 import os
 import socket
 import sys
+import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -15,6 +16,7 @@ from pydantic import Field
 
 from pipeline.config import parse
 from pipeline.experiments import resolve_resources
+from pipeline.jobs.address import check_answers, watched
 from pipeline.jobs.private import ensure_private_token, session_folder
 from pipeline.training.groups import owned_groups
 from pipeline.training.step import PLAIN, StepParams
@@ -22,6 +24,9 @@ from pipeline.training.workers import Workers
 
 OBJECT_STORE_BYTES = 150 * 2**20
 """Enough: images come from a memory-mapped store, and gradients go by gloo or NCCL, not through Ray's objects."""
+
+LATE_SECONDS = 25.0
+"""After how long it is said that joining a cluster takes."""
 
 SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -83,16 +88,18 @@ def connected(params: ResourcesParams, groups: int, *, shows_output: bool = True
     than there are cores, which then take turns. ``shows_output``: whether what workers print is shown here.
 
     Raises:
-        ValueError: when a joined cluster can never hold the workers, or others can read the token or the sessions.
+        ValueError: when nobody answers at ``RAY_ADDRESS``, the cluster there can never hold the workers, or others can
+            read the token or the sessions.
     """
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
+    if address := os.environ.get("RAY_ADDRESS"):
+        check_answers(address)
     import ray
 
-    address = os.environ.get("RAY_ADDRESS")
     started = not ray.is_initialized()
     if started and address:
-        ray.init(address=address, logging_level=logging.WARNING, log_to_driver=shows_output)
+        _join(address, shows_output)
     elif started:
         asked = max(allowed_counts(params.workers, groups))
         port = _free_port()
@@ -111,11 +118,31 @@ def connected(params: ResourcesParams, groups: int, *, shows_output: bool = True
                 log_to_driver=shows_output,
             )
     try:
-        yield choose_team(params, groups, ray.cluster_resources())
+        with nullcontext() if ray.util.client.ray.is_connected() else watched(ray.get_runtime_context().gcs_address):
+            yield choose_team(params, groups, ray.cluster_resources())
     finally:
         if started:
             ray.shutdown()
             os.environ.pop("RAY_API_SERVER_ADDRESS", None)
+
+
+def _join(address: str, shows_output: bool) -> None:
+    """Ensures that Ray is that of an address; says so when that takes long, as where this machine is no node of it.
+
+    Raises:
+        ValueError: when it can't be, with what Ray says: there is none, it is of another version, or wants its token.
+    """
+    import ray
+
+    said = f"Ray at RAY_ADDRESS {address} answers and has not let this process join yet: is this machine a node of it?"
+    late = threading.Timer(LATE_SECONDS, print, [said], {"file": sys.stderr, "flush": True})
+    late.start()
+    try:
+        ray.init(address=address, logging_level=logging.WARNING, log_to_driver=shows_output)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise ValueError(f"Ray at RAY_ADDRESS {address} can't be joined: {str(error).strip()}") from error
+    finally:
+        late.cancel()
 
 
 @contextmanager

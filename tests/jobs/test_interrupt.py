@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -50,6 +51,28 @@ def test_ctrl_c_ends_a_training_with_130_and_one_sentence_and_the_same_command_g
     said, _ = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 0, said
     assert "resumed after epoch 2 of 4" in said
+
+
+@pytest.mark.ddp
+@pytest.mark.slow
+def test_a_training_whose_ray_is_gone_ends_with_one_sentence_and_leaves_no_process(tmp_path, noise):
+    beats = tmp_path / "beats"
+    beats.with_suffix(".hold").write_text("2 1")
+    process = start("-m", "tests.jobs.slow_job", 2, tmp_path / "runs", noise, beats)
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not (beats.exists() and beats.read_text() == "2 1"):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    started = psutil.Process(process.pid).children(recursive=True)
+    (control,) = [child for child in started if child.name() == "gcs_server"]
+    control.kill()
+    said, _ = process.communicate(timeout=PATIENCE_SECONDS)
+    assert process.returncode == 1, said
+    assert said.splitlines()[-1].startswith("error: Ray's control process at 127.0.0.1:")
+    assert "Traceback" not in said
+    _, alive = psutil.wait_procs(started, timeout=120)
+    assert alive == []
 
 
 RENDER = """

@@ -1,10 +1,11 @@
 import os
+import time
 from types import SimpleNamespace
 
 import pytest
 
 from pipeline.config import parse
-from pipeline.jobs import resources
+from pipeline.jobs import address, resources
 from pipeline.jobs.resources import ResourcesParams, Team, choose_team, connected
 from pipeline.training.step import PLAIN
 
@@ -96,6 +97,11 @@ class Ray:
     def cluster_resources(self):
         return {"CPU": self.calls[0].get("num_cpus", 64) if self.calls else 64}
 
+    def get_runtime_context(self):
+        return SimpleNamespace(gcs_address="127.0.0.1:1")
+
+    util = SimpleNamespace(client=SimpleNamespace(ray=SimpleNamespace(is_connected=lambda: False)))
+
     def shutdown(self):
         self.calls.append("shutdown")
 
@@ -129,11 +135,44 @@ def test_what_asks_a_local_instance_knows_its_address_while_it_runs(ray):
     assert "RAY_API_SERVER_ADDRESS" not in os.environ
 
 
-def test_a_cluster_is_joined_and_left(ray):
+def test_a_cluster_is_joined_and_left(ray, monkeypatch):
+    monkeypatch.setattr(resources, "check_answers", lambda address: None)
     os.environ["RAY_ADDRESS"] = "10.0.0.1:6379"
     with connected(params(2), 2) as team:
         assert team.workers == 2
     assert [call if call == "shutdown" else call["address"] for call in ray.calls] == ["10.0.0.1:6379", "shutdown"]
+
+
+def test_a_cluster_that_refuses_is_named_with_what_it_says(ray, monkeypatch):
+    def refuse(**options):
+        raise RuntimeError("Version mismatch: The cluster was started with another version")
+
+    monkeypatch.setattr(resources, "check_answers", lambda address: None)
+    monkeypatch.setattr(ray, "init", refuse)
+    os.environ["RAY_ADDRESS"] = "10.0.0.1:6379"
+    with (
+        pytest.raises(ValueError, match=r"Ray at RAY_ADDRESS 10\.0\.0\.1:6379 can't be joined: Version"),
+        connected(params(2), 2),
+    ):
+        pass
+
+
+def test_joining_that_takes_long_is_said(ray, monkeypatch, capsys):
+    monkeypatch.setattr(resources, "check_answers", lambda address: None)
+    monkeypatch.setattr(resources, "LATE_SECONDS", 0.01)
+    monkeypatch.setattr(ray, "init", lambda **options: time.sleep(0.3))
+    os.environ["RAY_ADDRESS"] = "10.0.0.1:6379"
+    with connected(params(2), 2):
+        pass
+    assert "Ray at RAY_ADDRESS 10.0.0.1:6379 answers and has not let" in capsys.readouterr().err
+
+
+def test_an_address_where_nobody_answers_ends_before_ray_is_asked(ray, monkeypatch):
+    monkeypatch.setattr(address, "PATIENCE_SECONDS", 0.0)
+    os.environ["RAY_ADDRESS"] = "127.0.0.1:1"
+    with pytest.raises(ValueError, match="Ray does not answer at RAY_ADDRESS 127"), connected(params(2), 2):
+        pass
+    assert ray.calls == []
 
 
 def test_an_instance_that_runs_already_is_used_and_left_alone(ray):
