@@ -12,10 +12,10 @@ import torch
 
 from pipeline.batches.transforms import normalize
 from pipeline.config import parse
-from pipeline.datasets.layouts.folders import is_litter
+from pipeline.datasets.layouts.folders import files_below
 from pipeline.datasets.resizing import Resampling, resize
 from pipeline.datasets.validation.inspection import decode
-from pipeline.images.table import FORMATS
+from pipeline.images.table import FORMATS, DataError
 from pipeline.layers.embedder import Embedder
 from pipeline.methods.registry import find
 from pipeline.training.checkpoint import open_checkpoint
@@ -63,15 +63,19 @@ def open_network(folder: Path, device: torch.device | None = None) -> Network:
 
 
 def list_images(folder: Path) -> list[Path]:
-    """Returns the image files below a folder, sorted, without what systems leave behind.
+    """Returns the image files below a folder, sorted, through links, without what systems leave behind.
 
     Raises:
-        ValueError: when there is none.
+        DataError: when it is no folder, holds no image, or has links that lead nowhere.
     """
-    files = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in FORMATS and path.is_file()]
-    found = [path for path in files if not is_litter(path.relative_to(folder).as_posix())]
+    if not folder.is_dir():
+        raise DataError(folder, ["no such folder: give one that holds images"])
+    paths, problems = files_below(folder)
+    if problems:
+        raise DataError(folder, problems)
+    found = [folder / path for path in paths if Path(path).suffix.lower() in FORMATS]
     if not found:
-        raise ValueError(f"{folder}: no images here (expected files ending in {', '.join(FORMATS)})")
+        raise DataError(folder, [f"no images here (expected files ending in {', '.join(FORMATS)})"])
     return found
 
 

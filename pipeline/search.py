@@ -70,7 +70,14 @@ def search(checkpoint: Path, folder: Path, query: Path, *, count: int, infrared:
     """Returns the images of a folder that are nearest to the query; its own file is none of them.
 
     ``infrared``: which side was seen in infrared light: ``none``, ``query``, ``gallery`` or ``both``.
+
+    Raises:
+        FileNotFoundError, ValueError: when one of them can't be what it is given as.
     """
+    if count < 1:
+        raise ValueError(f"count: expected 1 image to show, or more, got {count}")
+    if query.is_dir():
+        raise ValueError(f"{query}: the query is one image, and this is a folder: give a file of it")
     if not query.is_file():
         raise FileNotFoundError(f"{query}: no such file")
     files = [file for file in list_images(folder) if not file.samefile(query)]

@@ -15,6 +15,8 @@ DISTRACTOR = 0
 """The ``person_id`` of gallery images that show none of the persons: always wrong, always ranked."""
 NO_CAMERA = 0
 """The ``camera_id`` of every image of a data set whose cameras nobody knows."""
+LARGEST_CAMERA = 65_535
+"""Cameras are counted in arrays that reach to the last: a larger number is a date, or another thing that is none."""
 
 COLUMNS = {
     "path": "str",
