@@ -14,7 +14,7 @@ from pipeline.batches.transforms import normalize
 from pipeline.config import parse
 from pipeline.datasets.layouts.folders import files_below
 from pipeline.datasets.resizing import Resampling, resize
-from pipeline.datasets.validation.inspection import decode
+from pipeline.datasets.validation.inspection import decode, orientation
 from pipeline.images.table import FORMATS, DataError
 from pipeline.layers.embedder import Embedder
 from pipeline.methods.registry import find
@@ -80,14 +80,24 @@ def list_images(folder: Path) -> list[Path]:
 
 
 def read_images(files: Sequence[Path], height: int, width: int, resampling: Resampling) -> np.ndarray:
-    """Returns image files as they are in a prepared data set: RGB, resized by one of Pillow's filters.
+    """Returns image files as they are in a prepared data set of one's own: RGB, upright, resized by a filter of Pillow.
 
     Shape: ``[N, height, width, 3]`` uint8.
 
     Raises:
         ValueError: naming a file that is no readable image.
     """
-    return np.stack([resize(decode(file.read_bytes(), str(file))[1], height, width, resampling) for file in files])
+    return np.stack([resize(read_pixels(file), height, width, resampling) for file in files])
+
+
+def read_pixels(file: Path) -> np.ndarray:
+    """Returns an image file as one sees it, uint8 ``[H, W, 3]``.
+
+    Raises:
+        ValueError: when it is no readable image.
+    """
+    content = file.read_bytes()
+    return decode(content, str(file), orientation(content))[1]
 
 
 def embed_images(network: Network, images: np.ndarray, is_infrared: np.ndarray) -> np.ndarray:

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.datasets.validation.inspection import decode
 from pipeline.evaluation.postprocessing import unit_rows
-from pipeline.inference import Network, embed_images, list_images, open_network, read_images
+from pipeline.inference import Network, embed_images, list_images, open_network, read_images, read_pixels
 
 IMAGES_AT_ONCE = 64
 COLUMNS = 6  # of images in a drawing
@@ -60,7 +59,7 @@ def draw(query: Path, matches: Sequence[Match], file: Path) -> None:
     for panel in panels:
         panel.set_axis_off()
     for panel, (path, title) in zip(panels, shown, strict=False):
-        panel.imshow(decode(path.read_bytes(), str(path))[1])
+        panel.imshow(read_pixels(path))
         panel.set_title(f"{title}\n{path.name[-22:]}", fontsize=7, fontweight="bold" if path is query else "normal")
     file.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(file, format="png", dpi=110, metadata={"Software": None})

@@ -29,7 +29,10 @@ COLUMNS = {
     "height": "int64",
     "sha256": "str",
 }
-FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".bmp": "BMP"}
+FORMATS = {
+    **{".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".bmp": "BMP"},
+    **{".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF"},
+}
 NAMED = 20
 """How many problems a message names before it only counts the rest."""
 

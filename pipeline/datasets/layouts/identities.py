@@ -64,5 +64,6 @@ def own_listing(folder: Path, entries: Sequence[Entry], problems: Sequence[str])
         entries,
         num_cameras=max(cameras, default=NO_CAMERA),
         protocol="no_cameras" if cameras <= {NO_CAMERA} else "market",
+        turns_upright=True,
         problems=[*problems, *nobody],
     )

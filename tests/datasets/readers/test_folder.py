@@ -64,7 +64,7 @@ def test_what_is_no_image_of_an_identity_is_named(tmp_path: Path) -> None:
         (folder / litter).parent.mkdir(parents=True, exist_ok=True)
         (folder / litter).write_text("")
     assert read(folder).problems == [
-        "anna/notes.txt: named as none of .jpg, .jpeg, .png, .bmp",
+        "anna/notes.txt: named as none of .jpg, .jpeg, .png, .bmp, .webp, .tif, .tiff",
         "somebody.jpg: in no identity's folder",
     ]
     tiny_sets.image(folder / "anna" / "camera_three.jpg")
