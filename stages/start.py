@@ -45,7 +45,7 @@ def run(given: argparse.Namespace) -> None:
         raise ValueError(f"params.yaml declares {taken[0]} already: choose another --name")
     block = data_block(understood, height=HEIGHT, width=WIDTH)
     before = PARAMS_FILE.read_text("utf-8")
-    lay(understood, given.folder, place)
+    made = lay(understood, given.folder, place)
     try:
         listing = list_laid(place, block, name)
         change, said = sized(resolve_recipe(tree, RECIPE), listing)
@@ -53,7 +53,7 @@ def run(given: argparse.Namespace) -> None:
         trained = {"recipe": RECIPE, "paper": RECIPE, "data": name, "change": change}
         written += add_block(PARAMS_FILE, ["studies", "papers"], experiment, trained)
     except ValueError:
-        unlay(place)
+        unlay(made)
         PARAMS_FILE.write_text(before, "utf-8")
         raise
     for line in [*listing.notes, *said]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pipeline.config import parse
+from pipeline.datasets.layouts.folders import JUNK
 from pipeline.datasets.listing import Listing
 from pipeline.datasets.reader import find
 from pipeline.datasets.recognition import WHAT, Understood, as_table, number_cameras
@@ -25,12 +25,15 @@ SHOWN = 5
 def describe(understood: Understood) -> Iterator[str]:
     """Yields what a folder was taken for, in lines for people."""
     yield WHAT[understood.kind]
-    seen = understood.seen
+    nobody = {JUNK, DISTRACTOR} if understood.kind == "names" else set()
+    seen = [one for one in understood.seen if not (nobody and int(one.person) in nobody)]
     if seen:
         of_person: dict[str, set[str]] = {}
         for one in seen:
             of_person.setdefault(one.person, set()).add(one.camera)
         yield f"  {len(of_person):,} persons, {len(seen):,} images: {_shown(sorted(of_person))}"
+        if others := len(understood.seen) - len(seen):
+            yield f"  {others:,} images of nobody: those named {JUNK} are left out, those named 0 are distractors"
         yield f"  {_cameras(understood)}"
         several = sum(len(cameras) > 1 for cameras in of_person.values())
         if understood.camera or understood.kind != "persons":
@@ -57,31 +60,36 @@ def _shown(names: Sequence[str]) -> str:
     return ", ".join(names[:SHOWN]) + ", ..." * (len(names) > SHOWN)
 
 
-def lay(understood: Understood, folder: Path, place: Path) -> None:
+def lay(understood: Understood, folder: Path, place: Path) -> list[Path]:
     """Ensures that the data set lies at ``place``: as a link, or as a table beside a link to its images.
+
+    Returns what was made for it, which is nothing where the folder is there itself.
 
     Raises:
         DataError: when something else lies there.
     """
     if place.exists() and place.samefile(folder) and understood.is_plain:
-        return
+        return []
     if place.exists() or place.is_symlink():
         raise DataError(place, ["lies there already: choose another --name, or remove it"])
     place.parent.mkdir(parents=True, exist_ok=True)
     if understood.is_plain:
         place.symlink_to(folder.resolve())
-        return
+        return [place]
+    images, table = place / "images", place / "images.csv"
     place.mkdir()
-    (place / "images").symlink_to(folder.resolve())
-    as_table(understood, "images").to_csv(place / "images.csv", index=False)
+    images.symlink_to(folder.resolve())
+    as_table(understood, images.name).to_csv(table, index=False)
+    return [images, table, place]
 
 
-def unlay(place: Path) -> None:
-    """Ensures that what ``lay`` has made is no more; the images stay."""
-    if place.is_symlink():
-        place.unlink()
-    elif (place / "images").is_symlink():
-        shutil.rmtree(place)
+def unlay(made: Sequence[Path]) -> None:
+    """Ensures that what ``lay`` has made is no more; nothing else is touched."""
+    for path in made:
+        if path.is_dir() and not path.is_symlink():
+            path.rmdir()
+        else:
+            path.unlink()
 
 
 def data_block(understood: Understood, *, height: int, width: int) -> dict[str, Any]:

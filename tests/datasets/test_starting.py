@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.datasets.listing import Listing
-from pipeline.datasets.starting import MOST_EPOCHS, STEPS, sized
+from pipeline.datasets.recognition import understand
+from pipeline.datasets.starting import MOST_EPOCHS, STEPS, describe, sized
 from pipeline.images.table import DataError, Entry
 
 RECIPE = {"training": {"epochs": 12}, "settings": {"batch": {"groups": 2, "identities": 4, "images": 4}}}
@@ -38,3 +39,11 @@ def test_a_run_is_as_long_as_learning_takes_and_a_group_no_larger_than_there_are
 def test_one_person_is_too_little() -> None:
     with pytest.raises(DataError, match="too little to learn from: expected 2 persons to train on, got 1"):
         sized(RECIPE, listing(1, 20))
+
+
+def test_images_of_nobody_are_told_from_persons(tmp_path: Path) -> None:
+    for name in ("-1_c1_1.png", "0000_c1_1.png", "0000_c2_1.png", "1_c1_1.png", "2_c2_1.png"):
+        (tmp_path / name).write_bytes(b"")
+    said = list(describe(understand(tmp_path)))
+    assert said[1] == "  2 persons, 2 images: 1, 2"
+    assert said[2] == "  3 images of nobody: those named -1 are left out, those named 0 are distractors"

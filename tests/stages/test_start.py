@@ -87,6 +87,20 @@ def test_what_can_not_be_declared_leaves_everything_as_it_was(project, tmp_path,
     assert folder.is_dir()
 
 
+def test_a_folder_that_lies_in_its_place_stays_there_whatever_happens(project, refused, capsys):
+    folder = people(project.folder / "data" / "raw" / "site", "{person}/{shot}.jpg")
+    (folder / "images").symlink_to(folder / "anna")
+    tree = yaml.safe_dump(params(project), default_flow_style=True)
+    (project.folder / "params.yaml").write_text(tree)
+    refused(project, "start", "data/raw/site")
+    assert len(list(folder.rglob("*.jpg"))) == 12
+    assert (folder / "images").is_symlink()
+    (folder / "images").unlink()
+    project.write()
+    project.run("start", "data/raw/site", "--look")
+    assert not folder.is_symlink()
+
+
 def test_a_place_that_is_taken_is_named_and_a_file_that_is_written_otherwise_gets_the_lines_to_add(
     project, tmp_path, refused
 ):
