@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 import re
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -123,6 +124,45 @@ def load(path: Path = PARAMS_FILE) -> dict[str, Any]:
     if "prepare" in tree:
         raise ValueError(f"{path} is of the old form, with a section `prepare`: CHANGELOG.md says what became of it")
     return tree
+
+
+def add_block(path: Path, section: Sequence[str], name: str, block: Mapping[str, Any]) -> str:
+    """Ensures that a section of a file has a block more, as its first; returns the lines. All others stay as they are.
+
+    Raises:
+        ValueError: when the section has one of that name, or is not written as lines below its key.
+    """
+    before = load(path)
+    if name in _inside(before, section):
+        raise ValueError(f"{path} has {'.'.join(section)}.{name} already: choose another name")
+    text = yaml.safe_dump({name: dict(block)}, sort_keys=False, default_flow_style=None, width=100)
+    lines = "".join("  " * len(section) + line + "\n" for line in text.splitlines())
+    whole = path.read_text("utf-8").splitlines(keepends=True)
+    place = _line_of(whole, section)
+    new = "".join([*whole[:place], lines, *whole[place:]])
+    expected = copy.deepcopy(before)
+    _inside(expected, section)[name] = dict(block)
+    if not place or yaml.load(new, Loader) != expected:
+        raise ValueError(f"{path}: can't add to {'.'.join(section)} as it is written; add this there:\n{lines}")
+    path.write_text(new, "utf-8")
+    return lines
+
+
+def _inside(tree: dict[str, Any], section: Sequence[str]) -> Any:
+    found = block(tree, *section)
+    return found if isinstance(found, dict) else {}
+
+
+def _line_of(lines: Sequence[str], section: Sequence[str]) -> int:
+    """Returns the number of the line below the key of a section, 0 where none is such a key."""
+    place = 0
+    for depth, key in enumerate(section):
+        start = re.compile(rf"{'  ' * depth}{re.escape(key)}:\s*(#.*)?$")
+        found = (number for number, line in enumerate(lines[place:], start=place + 1) if start.match(line))
+        place = next(found, 0)
+        if not place:
+            return 0
+    return place
 
 
 def _check_depth(text: str) -> None:

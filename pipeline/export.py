@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import warnings
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -27,6 +28,8 @@ from pipeline.provenance import file_digest
 
 ONNX, TORCH, CARD = "embedder.onnx", "embedder.pt2", "embedder.json"
 INPUTS, OUTPUT = ("images", "is_infrared"), "embeddings"
+FREE = "batch"
+"""What the axis is called whose length is free: the number of images."""
 BATCHES = (1, 7, 32)
 NEAREST = 10
 LOWEST_COSINE = 0.9999
@@ -116,19 +119,22 @@ def write_graphs(network: Network, folder: Path) -> None:
     """
     inputs = inputs_of(network, np.zeros((2, network.height, network.width, 3), np.uint8))
     example = tuple(torch.from_numpy(one) for one in inputs)
-    batch = torch.export.Dim("batch", min=1)
+    batch = torch.export.Dim(FREE, min=1)
     model = FromPixels(network.embedder).eval()
     program = torch.export.export(model, example, dynamic_shapes=tuple({0: batch} for _ in example), strict=False)
     torch.export.save(program, folder / TORCH)
-    torch.onnx.export(
-        program,
-        (),
-        folder / ONNX,
-        input_names=INPUTS[: len(example)],
-        output_names=[OUTPUT],
-        external_data=False,
-        verbose=False,
-    )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="# The axis name: ", category=UserWarning)  # of a second input
+        torch.onnx.export(
+            program,
+            (),
+            folder / ONNX,
+            input_names=INPUTS[: len(example)],
+            output_names=[OUTPUT],
+            dynamic_shapes=tuple({0: FREE} for _ in example),
+            external_data=False,
+            verbose=False,
+        )
 
 
 def inputs_of(network: Network, images: np.ndarray) -> list[np.ndarray]:
@@ -209,13 +215,13 @@ def describe(network: Network, num_images: int, gallery: str, cosines: dict[str,
     """Returns what whoever uses the files has to know."""
     inputs = {
         "images": {
-            "shape": ["batch", network.height, network.width, 3],
+            "shape": [FREE, network.height, network.width, 3],
             "type": "uint8",
             "what": f"RGB, 0 to 255, one person each, resized by a {network.resampling} filter",
         }
     }
     if network.embedder.by_modality:
-        inputs["is_infrared"] = {"shape": ["batch"], "type": "bool", "what": "false: visible light; true: infrared"}
+        inputs["is_infrared"] = {"shape": [FREE], "type": "bool", "what": "false: visible light; true: infrared"}
     width = embed_images(network, draw_patterns(network)[:1], np.zeros(1, bool)).shape[1]
     meta = network.meta
     return {
@@ -225,9 +231,7 @@ def describe(network: Network, num_images: int, gallery: str, cosines: dict[str,
         "commit": meta["commit"],
         "inputs": inputs,
         "normalisation": {"done": "in the graph", "mean": list(MEAN), "std": list(STD)},
-        "outputs": {
-            OUTPUT: {"shape": ["batch", width], "type": "float32", "what": "compare by cosine; not of length 1"}
-        },
+        "outputs": {OUTPUT: {"shape": [FREE, width], "type": "float32", "what": "compare by cosine; not of length 1"}},
         "checked": {"images": num_images, "of": gallery, "batches": list(BATCHES), "lowest_cosine": cosines},
         "versions": {package: version(package) for package in ("torch", "onnx", "onnxscript", "onnxruntime")},
     }

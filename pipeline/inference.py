@@ -12,10 +12,10 @@ import torch
 
 from pipeline.batches.transforms import normalize
 from pipeline.config import parse
-from pipeline.datasets.layouts.folders import is_litter
+from pipeline.datasets.layouts.folders import files_below
 from pipeline.datasets.resizing import Resampling, resize
-from pipeline.datasets.validation.inspection import decode
-from pipeline.images.table import FORMATS
+from pipeline.datasets.validation.inspection import decode, orientation
+from pipeline.images.table import FORMATS, DataError
 from pipeline.inputs import printable, read_bytes
 from pipeline.layers.embedder import Embedder
 from pipeline.methods.registry import find
@@ -64,27 +64,41 @@ def open_network(folder: Path, device: torch.device | None = None) -> Network:
 
 
 def list_images(folder: Path) -> list[Path]:
-    """Returns the image files below a folder, sorted, without what systems leave behind.
+    """Returns the image files below a folder, sorted, through links, without what systems leave behind.
 
     Raises:
-        ValueError: when there is none.
+        DataError: when it is no folder, holds no image, or has links that lead nowhere.
     """
-    files = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in FORMATS and path.is_file()]
-    found = [path for path in files if not is_litter(path.relative_to(folder).as_posix())]
+    if not folder.is_dir():
+        raise DataError(folder, ["no such folder: give one that holds images"])
+    paths, problems = files_below(folder)
+    if problems:
+        raise DataError(folder, problems)
+    found = [folder / path for path in paths if Path(path).suffix.lower() in FORMATS]
     if not found:
-        raise ValueError(f"{folder}: no images here (expected files ending in {', '.join(FORMATS)})")
+        raise DataError(folder, [f"no images here (expected files ending in {', '.join(FORMATS)})"])
     return found
 
 
 def read_images(files: Sequence[Path], height: int, width: int, resampling: Resampling) -> np.ndarray:
-    """Returns image files as they are in a prepared data set: RGB, resized by one of Pillow's filters.
+    """Returns image files as they are in a prepared data set of one's own: RGB, upright, resized by a filter of Pillow.
 
     Shape: ``[N, height, width, 3]`` uint8.
 
     Raises:
         ValueError: naming a file that is no readable image.
     """
-    return np.stack([resize(decode(read_bytes(file), printable(file))[1], height, width, resampling) for file in files])
+    return np.stack([resize(read_pixels(file), height, width, resampling) for file in files])
+
+
+def read_pixels(file: Path) -> np.ndarray:
+    """Returns an image file as one sees it, uint8 ``[H, W, 3]``.
+
+    Raises:
+        ValueError: when it is no readable image.
+    """
+    content = read_bytes(file)
+    return decode(content, printable(file), orientation(content))[1]
 
 
 def embed_images(network: Network, images: np.ndarray, is_infrared: np.ndarray) -> np.ndarray:

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.datasets.validation.inspection import decode
 from pipeline.evaluation.postprocessing import unit_rows
-from pipeline.inference import Network, embed_images, list_images, open_network, read_images
-from pipeline.inputs import check_plain, printable, read_bytes
+from pipeline.inference import Network, embed_images, list_images, open_network, read_images, read_pixels
+from pipeline.inputs import check_plain, printable
 
 IMAGES_AT_ONCE = 64
 COLUMNS = 6  # of images in a drawing
@@ -61,7 +60,7 @@ def draw(query: Path, matches: Sequence[Match], file: Path) -> None:
     for panel in panels:
         panel.set_axis_off()
     for panel, (path, title) in zip(panels, shown, strict=False):
-        panel.imshow(decode(read_bytes(path), printable(path))[1])
+        panel.imshow(read_pixels(path))
         panel.set_title(
             f"{title}\n{printable(path.name)[-22:]}", fontsize=7, fontweight="bold" if path is query else "normal"
         )
@@ -73,7 +72,14 @@ def search(checkpoint: Path, folder: Path, query: Path, *, count: int, infrared:
     """Returns the images of a folder that are nearest to the query; its own file is none of them.
 
     ``infrared``: which side was seen in infrared light: ``none``, ``query``, ``gallery`` or ``both``.
+
+    Raises:
+        FileNotFoundError, ValueError: when one of them can't be what it is given as.
     """
+    if count < 1:
+        raise ValueError(f"count: expected 1 image to show, or more, got {count}")
+    if query.is_dir():
+        raise ValueError(f"{query}: the query is one image, and this is a folder: give a file of it")
     check_plain(query)
     files = [file for file in list_images(folder) if not file.samefile(query)]
     if not files:

@@ -13,6 +13,7 @@ from pipeline.config import nearest
 from stages.cli_errors import exit_on_user_error
 
 COMMANDS = (
+    "start",
     "prepare",
     "train",
     "cluster",

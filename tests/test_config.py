@@ -180,3 +180,31 @@ def test_what_is_no_yaml_of_parameters_is_refused_with_its_place(tmp_path, conte
 def test_the_same_key_may_stand_in_two_blocks_and_over_what_is_merged(tmp_path):
     (tmp_path / "params.yaml").write_text("a: &a {b: 1, c: 1}\nd: {<<: *a, b: 2}\n")
     assert load(tmp_path / "params.yaml") == {"a": {"b": 1, "c": 1}, "d": {"b": 2, "c": 1}}
+
+
+SECTIONS = "# by hand\nstudies:\n  data:      # on disk\n    old: {height: 1}\n  papers: {}\nresources: {}\n"
+
+
+def test_a_block_more_is_the_first_of_its_section_and_all_other_lines_stay(tmp_path):
+    file = tmp_path / "params.yaml"
+    file.write_text(SECTIONS)
+    lines = config.add_block(file, ["studies", "data"], "new", {"reader": {"camera": r"_c(\d+)"}, "height": 2})
+    assert lines == "    new:\n      reader: {camera: _c(\\d+)}\n      height: 2\n"
+    assert file.read_text() == SECTIONS.replace("    old", f"{lines}    old")
+    assert config.load(file)["studies"]["data"]["new"]["reader"] == {"camera": r"_c(\d+)"}
+
+
+@pytest.mark.parametrize(
+    ("section", "name", "message"),
+    [
+        (["studies", "data"], "old", r"has studies\.data\.old already: choose another name"),
+        (["studies", "papers"], "new", r"can't add to studies\.papers as it is written; add this there:\n    new: "),
+        (["studies", "absent"], "new", r"params\.yaml has no studies\.absent"),
+    ],
+)
+def test_a_block_that_can_not_be_added_leaves_the_file_as_it_was(section, name, message, tmp_path):
+    file = tmp_path / "params.yaml"
+    file.write_text(SECTIONS)
+    with pytest.raises(ValueError, match=message):
+        config.add_block(file, section, name, {"height": 3})
+    assert file.read_text() == SECTIONS

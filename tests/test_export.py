@@ -1,6 +1,7 @@
 import json
 
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 from PIL import Image
@@ -38,6 +39,10 @@ def test_every_method_is_exported_and_agrees(trainings, name, out):
     assert sorted(file.name for file in out.iterdir()) == ["embedder.json", "embedder.onnx", "embedder.pt2"]
     assert card == json.loads((out / "embedder.json").read_text())
     assert card["checked"]["batches"] == [1, 7, 32]
+    session = onnxruntime.InferenceSession(out / "embedder.onnx", providers=["CPUExecutionProvider"])
+    shapes = {one.name: one.shape for one in (*session.get_inputs(), *session.get_outputs())}
+    assert shapes == {name: one["shape"] for name, one in {**card["inputs"], **card["outputs"]}.items()}
+    assert shapes["images"][0] == "batch"
     assert min(card["checked"]["lowest_cosine"].values()) >= 0.9999
     is_told = examples()[name].build().embedder().by_modality
     assert list(card["inputs"]) == (["images", "is_infrared"] if is_told else ["images"])

@@ -57,7 +57,12 @@ def test_embeddings_are_those_of_the_packed_images_whatever_the_batch(project, n
 
 
 @pytest.mark.parametrize(
-    ("query", "message"), [("ada/9.png", "no such file"), ("notes.txt", r"notes\.txt: not a readable image")]
+    ("query", "message"),
+    [
+        ("ada/9.png", "no such file"),
+        ("notes.txt", r"notes\.txt: not a readable image"),
+        ("ada", "ada: the query is one image, and this is a folder"),
+    ],
 )
 def test_a_query_that_is_no_image_is_named(project, query, message):
     with pytest.raises((ValueError, OSError), match=message):
@@ -73,3 +78,20 @@ def test_a_gallery_without_other_images_is_an_error(project, tmp_path):
     Image.new("RGB", (8, 8)).save(query)
     with pytest.raises(ValueError, match="nothing but the query"):
         search.search(project / "train" / "baseline", tmp_path, query, count=1, infrared="none")
+
+
+@pytest.mark.parametrize("count", [0, -1])
+def test_a_count_that_shows_nothing_is_named(project, count):
+    query = project / "gallery" / "bob" / "1.png"
+    with pytest.raises(ValueError, match=f"count: expected 1 image to show, or more, got {count}"):
+        search.search(project / "train" / "baseline", project / "gallery", query, count=count, infrared="none")
+
+
+def test_a_gallery_is_searched_through_links_and_one_that_leads_nowhere_is_named(project, tmp_path):
+    (tmp_path / "bob").symlink_to(project / "gallery" / "bob")
+    assert [file.name for file in search.list_images(tmp_path)] == ["0.png", "1.png", "2.png"]
+    (tmp_path / "gone.png").symlink_to(tmp_path / "nowhere.png")
+    with pytest.raises(ValueError, match=r"gone\.png: a link to .*nowhere\.png, where nothing is"):
+        search.list_images(tmp_path)
+    with pytest.raises(ValueError, match="absent: 1 problem\n  no such folder"):
+        search.list_images(tmp_path / "absent")

@@ -19,6 +19,7 @@ from gzip import BadGzipFile, GzipFile
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from pipeline.datasets.layouts.folders import is_litter
 from pipeline.datasets.location import UNPACKED
 from pipeline.images.table import DataError
 from pipeline.locking import exclusive_lock
@@ -32,7 +33,6 @@ MOST_GROWTH = 100
 """How many times its archive's size a data set may have: images hardly shrink, and a bomb grows a thousandfold."""
 SMALL = 2**20
 """Bytes of an archive that may grow as it likes, and the most that is read of one at a time."""
-LITTER = {"__MACOSX"}
 DAMAGE = (
     zipfile.BadZipFile,
     tarfile.TarError,
@@ -123,7 +123,7 @@ def _stem(archive: Path) -> str:
 def _inner(folder: Path) -> Path:
     """Returns the folder that is alone in what was unpacked, or alone in that one."""
     while True:
-        inside = [path for path in folder.iterdir() if path.name not in LITTER and not path.name.startswith(".")]
+        inside = [path for path in folder.iterdir() if not is_litter(path.name)]
         if len(inside) != 1 or not inside[0].is_dir():
             return folder
         folder = inside[0]

@@ -29,6 +29,8 @@ class Listing:
         protocol: by which rules its queries are answered.
         published: the counts of the whole data set; None where nobody has published any.
         unverified_counts: the counts among them that only the literature has: a difference is a note, not a problem.
+        turns_upright: whether photos are turned as their EXIF orientation asks. The makers' own never are: everybody
+            takes those as they lie.
         problems: what is wrong, one line each.
         notes: what somebody should know, though nothing is wrong.
         draws: galleries that the makers have drawn, with the columns trial, path and place (all from 1): a gallery of
@@ -42,6 +44,7 @@ class Listing:
     protocol: Protocol = "market"
     published: Counts | None = None
     unverified_counts: Sequence[str] = ()
+    turns_upright: bool = False
     problems: Sequence[str] = ()
     notes: Sequence[str] = ()
     draws: pd.DataFrame | None = field(default=None, compare=False)

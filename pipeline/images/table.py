@@ -17,6 +17,8 @@ DISTRACTOR = 0
 """The ``person_id`` of gallery images that show none of the persons: always wrong, always ranked."""
 NO_CAMERA = 0
 """The ``camera_id`` of every image of a data set whose cameras nobody knows."""
+LARGEST_CAMERA = 65_535
+"""Cameras are counted in arrays that reach to the last: a larger number is a date, or another thing that is none."""
 
 COLUMNS = {
     "path": "str",
@@ -29,7 +31,10 @@ COLUMNS = {
     "height": "int64",
     "sha256": "str",
 }
-FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".bmp": "BMP"}
+FORMATS = {
+    **{".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".bmp": "BMP"},
+    **{".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF"},
+}
 NAMED = 20
 """How many problems a message names before it only counts the rest."""
 

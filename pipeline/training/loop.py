@@ -23,7 +23,7 @@ from pipeline.training.optimizers import OptimizerParams, load_optimizer, make_o
 from pipeline.training.precision import Choice, autocast
 from pipeline.training.progress import Progress
 from pipeline.training.reduction import Reduction, gradients
-from pipeline.training.schedules import CountedFrom, Every, warmup_cosine, warmup_milestones
+from pipeline.training.schedules import CountedFrom, Every, too_short, warmup_cosine, warmup_milestones
 from pipeline.training.seeding import seed_group
 from pipeline.training.workers import Workers
 
@@ -48,13 +48,19 @@ class StepDecay(Record):
     factor: Annotated[float, Field(gt=0, le=1)]
 
 
+class ShareOfRun(Record):
+    """A length of the schedule as a ``share`` of all steps of the run, however many its data make."""
+
+    share: Annotated[float, Field(ge=0, lt=1)]
+
+
 class TrainingParams(Record):
     """How a network is trained; a block of params.yaml.
 
     ``weight_decay`` is an L2 term on every trained parameter, norms and biases included, as fast-reid does it.
     ``epochs`` are passes of ``Method.batches``. The learning rate rises from its ``warmup_factor`` in ``warmup_steps``,
-    one ``warmup_every`` step or epoch; after that it falls by ``decay``. ``precision`` is one of
-    ``pipeline.training.precision.Choice``; ``embedding_batch`` is the number of images embedded at a time.
+    one ``warmup_every`` step or epoch, or in a share of the run; after that it falls by ``decay``. ``precision`` is one
+    of ``pipeline.training.precision.Choice``; ``embedding_batch`` is the number of images embedded at a time.
     """
 
     epochs: Annotated[int, Field(ge=1)]
@@ -63,10 +69,16 @@ class TrainingParams(Record):
     decay: Annotated[CosineDecay | StepDecay, Field(discriminator="kind")]
     weight_decay: Annotated[float, Field(ge=0, le=1)]
     warmup_every: Every
-    warmup_steps: Annotated[int, Field(ge=0)]
+    warmup_steps: Annotated[int, Field(ge=0)] | ShareOfRun
     warmup_factor: Annotated[float, Field(ge=0, le=1)]
     precision: Choice
     embedding_batch: Annotated[int, Field(ge=1)]
+
+    def warmup_length(self, steps_per_epoch: int) -> int:
+        """Returns how long the warm-up is, in what ``warmup_every`` says."""
+        if isinstance(self.warmup_steps, int):
+            return self.warmup_steps
+        return round(self.warmup_steps.share * self.epochs * (1 if self.warmup_every == "epoch" else steps_per_epoch))
 
 
 class NonFiniteLossError(ArithmeticError):
@@ -159,6 +171,8 @@ class Trainer:
         state, self.epoch_state = self.epoch_state or self._begin(epoch, progress), None
         labels = self._labels()
         batches = list(self.method.batches(labels, epoch))
+        if epoch == state.steps == 0:
+            self._warn(len(batches), progress)
         self.method.train()
         images = 0
         for step, groups in enumerate(self._loaded(batches, labels, epoch, state.steps), state.steps):
@@ -182,6 +196,19 @@ class Trainer:
         speed = progress.end_epoch(epoch, images, metrics)
         rate = self.optimizer.param_groups[0]["lr"]
         return {**metrics, **state.quality, "steps": len(batches), "learning_rate": rate, "images_per_second": speed}
+
+    def _warn(self, steps_per_epoch: int, progress: Progress) -> None:
+        """Says where the run is too short to learn in, or for its schedule."""
+        decay = self.params.decay
+        for line in too_short(
+            epochs=self.params.epochs,
+            steps_per_epoch=steps_per_epoch,
+            warmup_every=self.params.warmup_every,
+            warmup_steps=self.params.warmup_length(steps_per_epoch),
+            milestones=decay.milestones if isinstance(decay, StepDecay) else (),
+            counted_from=decay.counted_from if isinstance(decay, StepDecay) else "start",
+        ):
+            progress.say(f"warning: {line}")
 
     def _begin(self, epoch: int, progress: Progress) -> EpochState:
         """Draws the labels of the epoch."""
@@ -286,7 +313,7 @@ class Trainer:
             "steps_per_epoch": steps_per_epoch,
             "learning_rate": self.params.learning_rate,
             "warmup_every": self.params.warmup_every,
-            "warmup_steps": self.params.warmup_steps,
+            "warmup_steps": self.params.warmup_length(steps_per_epoch),
             "warmup_factor": self.params.warmup_factor,
         }
         match self.params.decay:

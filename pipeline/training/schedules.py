@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 Every = Literal["step", "epoch"]
 """When a warm-up goes on: after each step, or after each epoch."""
 CountedFrom = Literal["start", "warmup"]
+FEWEST_STEPS = 100
+"""Of a whole run: in fewer, no network here has learned to tell people apart."""
 
 
 def warmup_cosine(
@@ -69,6 +71,41 @@ def warmup_milestones(
     reached = sum(_epochs_counted(epoch, warmup_epochs) >= milestone for milestone in milestones)
     done = epoch if warmup_every == "epoch" else epoch * steps_per_epoch + step
     return learning_rate * factor**reached * _warmup(done, warmup_steps, warmup_factor)
+
+
+def too_short(
+    *,
+    epochs: int,
+    steps_per_epoch: int,
+    warmup_every: Every,
+    warmup_steps: int,
+    milestones: Sequence[int],
+    counted_from: CountedFrom,
+) -> Iterator[str]:
+    """Yields a sentence for each way in which a run is too short: to learn in, for its warm-up, for its milestones."""
+    steps = epochs * steps_per_epoch
+    if steps < FEWEST_STEPS:
+        yield (
+            f"the whole run is {_counted(steps, 'step')}, too few to learn from: raise training.epochs, now {epochs}, "
+            f"to {math.ceil(FEWEST_STEPS / steps_per_epoch)} or more, or give more images"
+        )
+    whole, unit = (epochs, "epoch") if warmup_every == "epoch" else (steps, "step")
+    if 2 * warmup_steps > whole:
+        yield (
+            f"the warm-up takes {_counted(warmup_steps, unit)} and the whole run {whole}: set training.warmup_steps to "
+            "fewer, or to a share of the run, as {share: 0.1}"
+        )
+    warmup_epochs = _warmup_epochs(warmup_every, warmup_steps, steps_per_epoch) if counted_from == "warmup" else 0
+    last = _epochs_counted(epochs - 1, warmup_epochs)
+    if never := [milestone for milestone in milestones if milestone > last]:
+        yield (
+            f"training.decay.milestones: {', '.join(map(str, never))} lie behind the end of the run, which reaches "
+            f"those up to {last}: the learning rate does not fall there"
+        )
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _warmup_epochs(every: Every, steps: int, steps_per_epoch: int) -> int:

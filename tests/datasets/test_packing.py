@@ -33,9 +33,9 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the files that are decoded from here on."""
     names: list[str] = []
 
-    def spy(content: bytes, name: str) -> object:
+    def spy(content: bytes, name: str, turn: int) -> object:
         names.append(name)
-        return decode(content, name)
+        return decode(content, name, turn)
 
     monkeypatch.setattr(examination, "decode", spy)
     return names

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from pipeline.training.embed import embed
-from pipeline.training.loop import NonFiniteLossError
+from pipeline.training.loop import NonFiniteLossError, TrainingParams
 from pipeline.training.method import StepOutput
-from tests.training.toy import Toy, make_trainer
+from tests.training.toy import Toy, make_data, make_trainer
 
 
 class Exploding(Toy):
@@ -163,3 +163,29 @@ def test_what_validates_sees_every_epoch_and_leaves_the_training_as_it_is(tmp_pa
 
 def without_speed(history):
     return [{name: value for name, value in row.items() if name != "images_per_second"} for row in history]
+
+
+def test_a_run_too_short_for_its_schedule_says_so_once_and_before_its_first_epoch(tmp_path, capsys):
+    trainer = make_trainer(run_folder=tmp_path, epochs=1)
+    trainer.run()
+    said = [line for line in capsys.readouterr().err.splitlines() if "warning" in line or "epoch 1/1" in line]
+    assert said[0].startswith("toy: warning: the whole run is ")
+    assert said[1].startswith("toy: warning: the warm-up takes 4 steps and the whole run ")
+    assert said[2].startswith("toy: epoch 1/1")
+    make_trainer(run_folder=tmp_path, epochs=2).run()
+    assert "warning" not in capsys.readouterr().err, "a run that goes on has said it"
+
+
+@pytest.mark.parametrize("every", ["step", "epoch"])
+def test_a_warm_up_that_is_a_share_of_the_run_is_that_many_of_its_steps_or_epochs(every):
+    def trained(warmup_steps):
+        trainer = make_trainer(epochs=6)
+        changes = {"warmup_steps": warmup_steps, "warmup_every": every}
+        trainer.params = TrainingParams.model_validate(trainer.params.model_dump() | changes)
+        return trainer.run()
+
+    steps = len(list(Toy(num_classes=6, groups=4, seed=3).batches(make_data()[1], 0)))
+    by_share, by_number = trained({"share": 0.5}), trained(3 if every == "epoch" else 3 * steps)
+    for share, number in zip(by_share, by_number, strict=True):
+        assert (share["loss"], share["learning_rate"]) == (number["loss"], number["learning_rate"])
+    assert by_share[1]["learning_rate"] < by_share[3]["learning_rate"]

@@ -4,7 +4,7 @@ import math
 import pytest
 import torch
 
-from pipeline.training.schedules import warmup_cosine, warmup_milestones
+from pipeline.training.schedules import too_short, warmup_cosine, warmup_milestones
 
 BASE = {"warmup_every": "step", "learning_rate": 3.5e-4, "final_learning_rate": 1e-7, "warmup_factor": 0.1}
 
@@ -123,3 +123,39 @@ def test_a_cosine_after_a_warmup_of_epochs_begins_when_that_is_over():
     rates = [warmup_cosine(epoch, 5, **schedule) for epoch in range(8)]
     assert rates[:3] == pytest.approx([3.5e-5, 14e-5, 24.5e-5])
     assert all(earlier > later for earlier, later in itertools.pairwise([3.5e-4, *rates[3:]]))
+
+
+RUN = {"epochs": 12, "steps_per_epoch": 36, "warmup_every": "step", "warmup_steps": 60, "milestones": ()}
+
+
+def said(**changes):
+    return list(too_short(**{**RUN, "counted_from": "start", **changes}))
+
+
+def test_of_a_run_that_is_long_enough_nothing_is_said():
+    assert said() == []
+    assert said(warmup_every="epoch", warmup_steps=6, milestones=(4, 11)) == []
+
+
+def test_a_warm_up_that_fills_the_run_is_told():
+    assert said(epochs=6, steps_per_epoch=1) == [
+        "the whole run is 6 steps, too few to learn from: raise training.epochs, now 6, to 100 or more, or give more "
+        "images",
+        "the warm-up takes 60 steps and the whole run 6: set training.warmup_steps to fewer, or to a share of the run, "
+        "as {share: 0.1}",
+    ]
+    (line,) = said(warmup_every="epoch", warmup_steps=9)
+    assert line.startswith("the warm-up takes 9 epochs and the whole run 12: ")
+    assert said(steps_per_epoch=10) == [], "half the run is enough to learn in"
+    assert len(said(steps_per_epoch=9)) == 1
+
+
+def test_milestones_that_are_not_reached_are_told_and_counted_as_the_schedule_counts_them():
+    behind = "lie behind the end of the run, which reaches those up to {}: the learning rate does not fall there"
+    assert said(milestones=(4, 12, 90)) == [f"training.decay.milestones: 12, 90 {behind.format(11)}"]
+    (line,) = said(milestones=(11,), counted_from="warmup")
+    assert line == f"training.decay.milestones: 11 {behind.format(10)}"
+    schedule = {key: RUN[key] for key in ("steps_per_epoch", "warmup_every", "warmup_steps")}
+    schedule |= {"learning_rate": 1.0, "factor": 0.1, "warmup_factor": 0.1, "counted_from": "warmup"}
+    for milestone, last in ((10, 0.1), (11, 1.0)):
+        assert warmup_milestones(11, 35, milestones=(milestone,), **schedule) == last

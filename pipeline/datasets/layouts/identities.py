@@ -55,7 +55,7 @@ def with_queries(entries: Sequence[Entry]) -> list[Entry]:
     return [replace(entry, role=role[entry.path in queries]) if entry.role == "test" else entry for entry in entries]
 
 
-def own_listing(folder: Path, entries: Sequence[Entry], problems: Sequence[str]) -> Listing:
+def own_listing(folder: Path, entries: Sequence[Entry], problems: Sequence[str], notes: Sequence[str] = ()) -> Listing:
     """Returns the listing of somebody's own images, whose cameras may be unknown; nobody to look for is a problem."""
     cameras = {entry.camera_id for entry in entries}
     nobody = [
@@ -68,5 +68,7 @@ def own_listing(folder: Path, entries: Sequence[Entry], problems: Sequence[str])
         entries,
         num_cameras=max(cameras, default=NO_CAMERA),
         protocol="no_cameras" if cameras <= {NO_CAMERA} else "market",
+        turns_upright=True,
         problems=[*problems, *nobody],
+        notes=notes,
     )

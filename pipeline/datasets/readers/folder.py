@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pipeline.config import Record
-from pipeline.datasets.layouts.folders import check_parts, is_litter
+from pipeline.datasets.layouts.folders import check_parts, files_below
 from pipeline.datasets.layouts.identities import draw_train, own_listing, with_queries
 from pipeline.datasets.listing import Listing
-from pipeline.images.table import FORMATS, NO_CAMERA, DataError, Entry
+from pipeline.images.table import FORMATS, LARGEST_CAMERA, NO_CAMERA, DataError, Entry
 
 TITLE = None
 ADVICE = (
@@ -47,18 +47,18 @@ def list_images(folder: Path, *, train_share: float, seed: int, camera: str | No
     pattern = _compiled(camera)
     check_parts(folder, [], ADVICE)
     found: dict[str, list[tuple[str, int]]] = {}
-    problems: list[str] = []
-    for path in sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()):
+    paths, problems = files_below(folder)
+    for path in paths:
         identity, _, rest = path.partition("/")
         match = pattern.search(rest) if pattern else None
-        if is_litter(path):
-            continue
         if not rest:
             problems.append(f"{path}: in no identity's folder")
         elif Path(path).suffix.lower() not in FORMATS:
             problems.append(f"{path}: named as none of {', '.join(FORMATS)}")
         elif pattern and not (match and match[1].isdecimal()):
             problems.append(f"{path}: tells no number of a camera, by settings.camera: {camera}")
+        elif match and int(match[1]) > LARGEST_CAMERA:
+            problems.append(f"{path}: tells the camera {match[1]}, expected {LARGEST_CAMERA:,} or less")
         else:
             found.setdefault(identity, []).append((path, int(match[1]) if match else NO_CAMERA))
     if not found:

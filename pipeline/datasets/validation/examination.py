@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -13,7 +12,17 @@ from pipeline.datasets.listing import Listing
 from pipeline.datasets.threads import in_threads
 from pipeline.datasets.validation import rules
 from pipeline.datasets.validation.findings import Finding
-from pipeline.datasets.validation.inspection import Facts, UnusableError, decode, digest, mislabelled, turned
+from pipeline.datasets.validation.inspection import (
+    UPRIGHT,
+    Facts,
+    UnusableError,
+    decode,
+    digest,
+    mislabelled,
+    orientation,
+    paged,
+    turned,
+)
 from pipeline.datasets.validation.report import Report, describe
 from pipeline.images.table import COLUMNS, SPLIT_OF_ROLE, fingerprint
 from pipeline.inputs import printable, read_bytes
@@ -44,7 +53,7 @@ def examine(
     if is_whole and listing.published is None:
         raise ValueError(f"published_counts: nobody has published counts of {listing.name}; set it to false")
     looked = in_threads(
-        lambda row: _look(listing.folder, listing.entries[row].path, row, cache),
+        lambda row: _look(listing, row, cache),
         range(len(listing.entries)),
         workers=workers,
         what="checking images" if cache is None else "packing images",
@@ -76,27 +85,29 @@ def _check_table(listing: Listing, table: pd.DataFrame, pixels: pd.Series, *, is
     ]
 
 
-def _look(folder: Path, path: str, row: int, cache: ImageCache | None) -> tuple[Facts | None, list[Finding]]:
+def _look(listing: Listing, row: int, cache: ImageCache | None) -> tuple[Facts | None, list[Finding]]:
     """Returns the facts of an image file, None when it gives no pixels, and what is wrong with it."""
+    path, is_upright = listing.entries[row].path, listing.turns_upright
     if path != printable(path):
         return None, [Finding("name", f"{printable(path)}: a name that is not in UTF-8")]
     try:
-        content = read_bytes(folder / path)
+        content = read_bytes(listing.folder / path)
+        turn = orientation(content) if is_upright else UPRIGHT
+        facts = cache.lookup(row, digest(content, turn)) if cache else None
+        if facts is None:
+            facts, pixels = decode(content, path, turn)
+            if cache:
+                cache.store(row, facts, pixels)
+    except UnusableError as error:
+        return None, [error.finding]
     except FileNotFoundError:
         return None, [Finding("missing", f"{path}: no such file")]
     except ValueError as error:
-        return None, [Finding("unreadable", str(error).removeprefix(f"{printable(folder)}/"))]
+        return None, [Finding("unreadable", str(error).removeprefix(f"{printable(listing.folder)}/"))]
     except OSError as error:
         return None, [Finding("unreadable", f"{path}: can't be read ({error.strerror})")]
-    facts = cache.lookup(row, digest(content)) if cache else None
-    if facts is None:
-        try:
-            facts, pixels = decode(content, path)
-        except UnusableError as error:
-            return None, [error.finding]
-        if cache:
-            cache.store(row, facts, pixels)
-    return facts, [*mislabelled(path, facts), *turned(path, content)]
+    said = turned(path, content, is_upright=is_upright)
+    return facts, [*mislabelled(path, facts), *paged(path, content, facts), *said]
 
 
 def _table(listing: Listing, facts: list[Facts | None]) -> pd.DataFrame:

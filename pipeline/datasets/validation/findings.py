@@ -41,8 +41,11 @@ RULES = {
     "empty": Rule(True, "files without content", RESTORE),
     "unreadable": Rule(True, "files that are no readable image", RESTORE),
     "mislabelled": Rule(
-        True, "images whose name says another format than their content", "name the file as what it is, or restore it"
+        False,
+        "images whose name says another format than their content",
+        "nothing: they were read as what they are; other programs may want their right name",
     ),
+    "paged": Rule(False, "files with several pictures, of which the first is taken", "store one picture in a file"),
     "deep": Rule(
         True,
         "images with more than 8 bits per channel",
@@ -66,6 +69,9 @@ RULES = {
         False,
         "photos that are to be shown turned, and are taken as they lie",
         "turn their pixels, as `exiftran -a` or `mogrify -auto-orient` do",
+    ),
+    "upright": Rule(
+        False, "photos that were turned, as their EXIF orientation asks", "nothing, if they are seen upright elsewhere"
     ),
     "small": Rule(False, "images that are small", "they are enlarged many times over: look at them"),
     "counts": Rule(

@@ -51,7 +51,7 @@ def _shared_identities(table: pd.DataFrame) -> list[Finding]:
 
 
 def check_copies(table: pd.DataFrame, pixels: pd.Series, *, as_published: bool) -> list[Finding]:
-    """Returns a finding for each picture that is there more than once, by the worst that its places mean.
+    """Returns a finding for each image that shows what one before it shows, by the worst that all its places mean.
 
     ``pixels`` has a digest of what each row shows, '' where that is not known. In a data set that is
     ``as_published`` it is the makers' own.
@@ -60,17 +60,15 @@ def check_copies(table: pd.DataFrame, pixels: pd.Series, *, as_published: bool) 
     found = []
     for _, rows in known[known["pixels"].duplicated(keep=False)].groupby("pixels", sort=False):
         places = rows.drop_duplicates("path")
-        if len(places) < 2:
-            continue
+        rule = "copies"
         if places["split"].nunique() > 1:
-            rule, one = "leaked_by_makers" if as_published else "leaked", places.drop_duplicates("split")
+            rule = "leaked_by_makers" if as_published else "leaked"
         elif places["person_id"].nunique() > 1:
-            rule, one = "two_persons", places.drop_duplicates("person_id")
-        else:
-            rule, one = "copies", places
-        first, second = one["path"].iloc[:2]
-        same = "content" if one["sha256"].iloc[:2].nunique() == 1 else "pixels"
-        found.append(Finding(rule, f"{second}: the same {same} as {first}"))
+            rule = "two_persons"
+        (first, known_content), *others = zip(places["path"], places["sha256"], strict=True)
+        for other, content in others:
+            same = "content" if content == known_content else "pixels"
+            found.append(Finding(rule, f"{other}: the same {same} as {first}"))
     return found
 
 

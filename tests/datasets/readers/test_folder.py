@@ -57,11 +57,14 @@ def test_what_is_no_image_of_an_identity_is_named(tmp_path: Path) -> None:
     folder = tiny_sets.people_folder(tmp_path)
     tiny_sets.image(folder / "somebody.jpg")
     (folder / "anna" / "notes.txt").write_text("")
-    for litter in ("anna/Thumbs.db", "anna/._door.jpg", ".unpacked.json", "__MACOSX/anna.jpg"):
-        (folder / litter).parent.mkdir(exist_ok=True)
+    for litter in (
+        *("anna/Thumbs.db", "anna/._door.jpg", "anna/.DS_Store", ".unpacked.json", "__MACOSX/anna.jpg"),
+        *("$RECYCLE.BIN/$R1.jpg", "@eaDir/anna.jpg", "anna/@eaDir/door.jpg", "System Volume Information/a.jpg"),
+    ):
+        (folder / litter).parent.mkdir(parents=True, exist_ok=True)
         (folder / litter).write_text("")
     assert read(folder).problems == [
-        "anna/notes.txt: named as none of .jpg, .jpeg, .png, .bmp",
+        "anna/notes.txt: named as none of .jpg, .jpeg, .png, .bmp, .webp, .tif, .tiff",
         "somebody.jpg: in no identity's folder",
     ]
     tiny_sets.image(folder / "anna" / "camera_three.jpg")
@@ -69,6 +72,24 @@ def test_what_is_no_image_of_an_identity_is_named(tmp_path: Path) -> None:
         r"anna/camera_three.jpg: tells no number of a camera, by settings.camera: _c(\d+)"
         in read(folder, camera=r"_c(\d+)").problems
     )
+
+
+def test_a_person_whose_folder_is_a_link_is_one_as_any_other_and_a_link_to_nothing_is_named(tmp_path: Path) -> None:
+    folder = tiny_sets.people_folder(tmp_path)
+    before = read(folder).entries
+    (folder / "anna").rename(tmp_path / "anna")
+    (folder / "anna").symlink_to(tmp_path / "anna")
+    assert read(folder).entries == before
+    (folder / "zoe").symlink_to(tmp_path / "nobody")
+    assert read(folder).problems == [f"zoe: a link to {tmp_path}/nobody, where nothing is: mend or remove it"]
+
+
+def test_a_number_that_is_no_cameras_is_named(tmp_path: Path) -> None:
+    folder = tiny_sets.people_folder(tmp_path)
+    (folder / "anna" / "door_c1_1.jpg").rename(folder / "anna" / "door_c20240131120000123456_1.jpg")
+    assert read(folder, camera=r"_c(\d+)").problems == [
+        "anna/door_c20240131120000123456_1.jpg: tells the camera 20240131120000123456, expected 65,535 or less"
+    ]
 
 
 def test_a_pattern_that_matches_no_number_is_a_problem_of_every_image(tmp_path: Path) -> None:

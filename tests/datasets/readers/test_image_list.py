@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from pipeline.datasets.listing import Listing
-from pipeline.datasets.readers.image_list import list_images
+from pipeline.datasets.readers.image_list import Zero, list_images
 from pipeline.datasets.validation.examination import tabulate
 from pipeline.images.table import DataError, unmatched_queries
 from tests.datasets import tiny_sets
@@ -26,10 +26,18 @@ def images(tmp_path: Path) -> pd.DataFrame:
     return pd.DataFrame(ROWS, columns=COLUMNS)
 
 
-def read(table: pd.DataFrame, folder: Path, kind: str = "csv") -> Listing:
+def read(table: pd.DataFrame, folder: Path, kind: str = "csv", zero: Zero = "distractor") -> Listing:
     file = folder / f"images.{kind}"
     table.to_csv(file, index=False) if kind == "csv" else table.to_parquet(file, index=False)
-    return list_images(folder, train_share=0.5, seed=1)
+    return list_images(folder, train_share=0.5, seed=1, zero=zero)
+
+
+def refusal(content: bytes, folder: Path) -> list[str]:
+    """Returns what is said of a file that is no table of images."""
+    (folder / "images.csv").write_bytes(content)
+    with pytest.raises(DataError) as error:
+        list_images(folder, train_share=0.5, seed=1, zero="distractor")
+    return error.value.problems
 
 
 def problems(table: pd.DataFrame, folder: Path) -> list[str]:
@@ -75,6 +83,21 @@ def test_distractors_are_tested(images: pd.DataFrame, tmp_path: Path) -> None:
     assert table.loc[table["person_id"] == 0, "role"].tolist() == ["gallery"] * 4
 
 
+def test_persons_that_count_from_0_are_told_from_distractors(images: pd.DataFrame, tmp_path: Path) -> None:
+    from_zero = images.assign(person_id=images["person_id"] - 1)
+    as_distractors = read(from_zero, tmp_path)
+    assert as_distractors.notes == [
+        "person_id 0 has 4 images, which are distractors and show none of the persons; where 0 is a person, set "
+        "reader.zero: person"
+    ]
+    persons = read(from_zero, tmp_path, zero="person")
+    assert {entry.person_id for entry in persons.entries} == {1, 2, 3, 4}
+    assert persons.entries == read(images, tmp_path).entries
+    assert persons.notes == ["person_id 0 is a person (4 images): all ids are stored one higher"]
+    images.loc[0, "person_id"] = 0
+    assert read(images, tmp_path).notes == [], "one image of nobody is nothing to wonder about"
+
+
 @pytest.mark.parametrize(
     ("column", "value", "problem"),
     [
@@ -89,7 +112,10 @@ def test_distractors_are_tested(images: pd.DataFrame, tmp_path: Path) -> None:
         ("camera_id", 2, "no tested identity can be looked for: that needs two images of it, by two of the cameras 2"),
         ("path", "../secret.jpg", "column path: expected paths from the table's folder on, divided by /, got '../"),
         ("path", "photos\\1.jpg", r"got 'photos\\1.jpg' in row 1, 2, 3, 4, 5 and 11 more"),
-        ("path", 17, "column path: expected text, got for example "),
+        ("path", 17, "17: no such file"),
+        ("camera_id", 65_536, "column camera_id: expected 65,535 or less, got 65536 in row 1, 2, 3, 4, 5 and 11 more"),
+        ("camera_id", 2**80, f"column camera_id: expected 65,535 or less, got {2**80} in row 1, 2"),
+        ("person_id", "9" * 5000, "column person_id: expected 999,999,999,999,999,999 or less, got 999"),
         ("path", "absent.jpg", "absent.jpg: no such file"),
         ("path", "photos/1_1_1.jpg", "photos/1_1_1.jpg: listed twice"),
     ],
@@ -118,24 +144,89 @@ def test_a_person_on_both_sides_is_named(images: pd.DataFrame, tmp_path: Path) -
 
 def test_missing_columns_and_a_missing_table_are_named(images: pd.DataFrame, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"expected images\.parquet or images\.csv in it\. Put images\.csv"):
-        list_images(tmp_path, train_share=0.5, seed=1)
+        list_images(tmp_path, train_share=0.5, seed=1, zero="distractor")
     assert problems(images[["path"]], tmp_path) == ["column person_id: missing"]
 
 
 def test_a_table_as_spreadsheets_write_it_is_told_how_columns_are_divided(tmp_path: Path) -> None:
     (tmp_path / "images.csv").write_text("path;person_id\na.jpg;1\n")
     with pytest.raises(DataError, match="its columns are divided by ';', expected ','"):
-        list_images(tmp_path, train_share=0.5, seed=1)
+        list_images(tmp_path, train_share=0.5, seed=1, zero="distractor")
 
 
 def test_rows_that_are_longer_than_the_header_are_not_read_one_column_off(tmp_path: Path) -> None:
     (tmp_path / "images.csv").write_text("path,person_id\na.jpg,1,2\nb.jpg,2,1\n")
     with pytest.raises(DataError, match="its rows have more values than its first line has names of columns"):
-        list_images(tmp_path, train_share=0.5, seed=1)
+        list_images(tmp_path, train_share=0.5, seed=1, zero="distractor")
 
 
 @pytest.mark.parametrize("content", [b"", b"\x00\x01\x02\n", b'path,person_id\n"a'])
 def test_a_file_that_is_no_table_is_named(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "images.csv").write_bytes(content)
     with pytest.raises(DataError, match=r"images\.csv: \d problem"):
-        tabulate(list_images(tmp_path, train_share=0.5, seed=1), is_whole=False)
+        tabulate(list_images(tmp_path, train_share=0.5, seed=1, zero="distractor"), is_whole=False)
+
+
+def test_text_of_another_program_is_told_how_to_be_saved(tmp_path: Path) -> None:
+    advice = "save it as UTF-8, which spreadsheets call CSV UTF-8"
+    rows = "path,person_id\nRen\xe9e.jpg,1\n"
+    assert refusal(rows.encode("cp1252"), tmp_path) == [f"not in UTF-8, from its byte 18 on: {advice}"]
+    assert refusal(rows.encode("utf-16"), tmp_path) == [f"not in UTF-8, from its byte 0 on: {advice}"]
+
+
+def test_a_table_of_nothing_but_names_of_columns_is_named(tmp_path: Path) -> None:
+    expected = ["it has no rows below the names of its columns: write one for each image"]
+    assert refusal(b"path,person_id\n", tmp_path) == expected
+    assert refusal(b"path,person_id", tmp_path) == expected
+
+
+def test_blank_rows_and_words_for_nothing_are_named(tmp_path: Path) -> None:
+    rows = b"path,person_id,camera_id\na.jpg,1,1\n,,\nNA.jpg,NA,1\nb.jpg,2,\n , ,\n"
+    assert refusal(rows, tmp_path) == [
+        "nothing in row 2, 5: remove what is blank",
+        "column person_id: expected whole numbers, got 'NA' in row 3",
+        "column camera_id: empty in row 4",
+    ]
+
+
+def test_a_column_that_only_counts_rows_is_named_or_left_out(images: pd.DataFrame, tmp_path: Path) -> None:
+    images.to_csv(tmp_path / "images.csv")
+    assert refusal((tmp_path / "images.csv").read_bytes(), tmp_path) == [
+        "column 1 has no name: remove it; pandas leaves it out by index=False"
+    ]
+    (tmp_path / "images.csv").unlink()
+    images[::-1].to_parquet(tmp_path / "images.parquet")
+    listing = list_images(tmp_path, train_share=0.5, seed=1, zero="distractor")
+    assert [entry.path for entry in listing.entries] == images["path"].tolist()[::-1]
+    images.set_index("path").to_parquet(tmp_path / "images.parquet")
+    listing = list_images(tmp_path, train_share=0.5, seed=1, zero="distractor")
+    assert [entry.path for entry in listing.entries] == images["path"].tolist()
+
+
+def test_marks_and_zeros_in_front_are_read(images: pd.DataFrame, tmp_path: Path) -> None:
+    expected = read(images, tmp_path).entries
+    numbered = images.assign(person_id=[f"{person:04d}" for person in images["person_id"]])
+    content = b"\xef\xbb\xbf" + numbered.to_csv(index=False, lineterminator="\r\n").encode() + b"\r\n\r\n"
+    (tmp_path / "images.csv").write_bytes(content)
+    assert list_images(tmp_path, train_share=0.5, seed=1, zero="distractor").entries == expected
+
+
+@pytest.mark.parametrize("value", [1.5, True, 2**63, "one"])
+def test_numbers_of_a_parquet_file_are_whole_and_not_too_large(
+    value: object, images: pd.DataFrame, tmp_path: Path
+) -> None:
+    with pytest.raises(DataError, match="column person_id: expected "):
+        read(images.assign(person_id=value), tmp_path, "parquet")
+
+
+def test_a_cell_of_a_parquet_file_that_is_empty_is_named(images: pd.DataFrame, tmp_path: Path) -> None:
+    images["camera_id"] = images["camera_id"].astype("Int64").where(images["camera_id"].index != 1)
+    assert problems_of_parquet(images, tmp_path) == ["column camera_id: empty in row 2"]
+    images["path"] = images["path"].where(images["path"].index != 0)
+    assert problems_of_parquet(images, tmp_path) == ["column path: empty in row 1", "column camera_id: empty in row 2"]
+
+
+def problems_of_parquet(images: pd.DataFrame, folder: Path) -> list[str]:
+    with pytest.raises(DataError) as error:
+        read(images, folder, "parquet")
+    return error.value.problems

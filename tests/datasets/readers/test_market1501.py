@@ -7,7 +7,7 @@ from PIL import Image
 
 from pipeline.datasets.readers import market1501
 from pipeline.datasets.readers.market1501 import list_images
-from pipeline.datasets.validation.examination import tabulate
+from pipeline.datasets.validation.examination import examine, tabulate
 from pipeline.images.table import Counts, DataError
 from tests.datasets import tiny_sets
 from tests.datasets.reader_sets import Set
@@ -97,9 +97,11 @@ def test_an_empty_file_is_named(market: Path) -> None:
     assert message == f"{TRAIN}: an empty file"
 
 
-def test_a_png_named_jpg_is_named(market: Path) -> None:
+def test_a_png_named_jpg_is_named_and_read(market: Path) -> None:
     Image.new("RGB", (16, 32)).save(market / TRAIN, format="PNG")
-    assert problems(market) == [f"{TRAIN}: named .jpg but holds a PNG image"]
+    _, report = examine(list_images(market, distractors=False), name="small", is_whole=False, cache=None, workers=1)
+    assert f"{TRAIN}: named .jpg but holds a PNG image" in [warning.text for warning in report.warnings]
+    assert not report.errors
 
 
 def test_an_identity_in_train_and_test_is_named_once(market: Path, jpeg: Jpeg) -> None:

@@ -71,7 +71,7 @@ def test_everything_is_found_in_one_pass_and_nothing_stops_it(market: Path, jpeg
     }
     with pytest.raises(DataError) as error:
         tabulate(listed(market), is_whole=True)
-    assert len(error.value.problems) == 11, "all but the two warnings"
+    assert len(error.value.problems) == 10, "all but the three warnings"
 
 
 def test_the_same_pixels_in_another_file_are_found(market: Path) -> None:
@@ -87,6 +87,21 @@ def test_a_leak_is_the_makers_own_only_where_all_counts_are_theirs(market: Path,
     jpeg(market / "bounding_box_train" / "0007_c2s1_000002_00.jpg", seed=31)
     assert list(found(market, is_whole=True)) == ["leaked", "counts"]
     assert list(found(market)) == ["leaked"]
+
+
+def test_photos_are_turned_upright_where_a_listing_asks_for_it_and_are_other_images_then(market: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.open(market / TRAIN).save(market / TRAIN, format="JPEG", exif=exif)
+    (lying, before), (turned, after) = (
+        examine(replace(listed(market), turns_upright=is_upright), name="small", is_whole=False, cache=None, workers=1)
+        for is_upright in (False, True)
+    )
+    assert [found.rule for found in before.findings] == ["turned", "unanswered"]
+    assert [found.rule for found in after.findings] == ["upright", "small", "unanswered"]
+    assert (lying["height"][0], lying["width"][0]) == (turned["width"][0], turned["height"][0]) == (32, 16)
+    assert before.fingerprint != after.fingerprint
+    assert lying["sha256"][1:].equals(turned["sha256"][1:])
 
 
 def test_a_folder_in_place_of_an_image_is_named(market: Path) -> None:

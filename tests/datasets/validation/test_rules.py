@@ -69,6 +69,15 @@ def test_the_same_content_is_told_from_the_same_pixels(table: pd.DataFrame) -> N
     assert "the same content as" in found.text
 
 
+def test_all_copies_are_named_at_once_and_not_a_pair_of_each_group(table: pd.DataFrame) -> None:
+    paths = table["path"]
+    found = rules.check_copies(table, shown(table, row_1=0, row_4=0, row_5=0, row_8=6), as_published=False)
+    assert [(one.rule, one.text) for one in found] == [
+        *(("leaked", f"{paths[row]}: the same pixels as {paths[0]}") for row in (1, 4, 5)),
+        ("two_persons", f"{paths[8]}: the same pixels as {paths[6]}"),
+    ]
+
+
 def test_one_picture_of_two_identities_and_of_one_are_warnings(table: pd.DataFrame) -> None:
     (two,) = rules.check_copies(table, shown(table, row_2=0), as_published=False)
     (one,) = rules.check_copies(table, shown(table, row_1=0), as_published=False)
