@@ -1,9 +1,9 @@
-"""Shows what is laid down before a study, or measures what has to be known before it (docs/protocol.md).
+"""Shows what is laid down before a study (docs/protocol.md).
 
 reads    results/
 writes   artifacts/protocol: hypotheses, what searches have found, scores by the length of training, a pilot's spread
 
---run trains and scores what is missing of the lengths, or of the pilot, into results/.
+--run first trains and scores what is missing of the lengths, or of the pilot, into results/.
 """
 
 from __future__ import annotations

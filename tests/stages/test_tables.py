@@ -191,19 +191,6 @@ def test_a_page_takes_those_tables_of_a_study_that_it_has_marks_for_and_their_fi
     assert (studied / "claims.png").is_file()
 
 
-def test_what_was_laid_down_before_a_study_needs_none_of_its_results(studied, capsys):
-    shutil.rmtree(studied / "results")
-    names = ("hypotheses", "lengths", "pilot", "searches")
-    page = studied / "protocol.md"
-    page.write_text("".join(f"<!-- {name}:begin -->\n<!-- {name}:end -->\n" for name in names) + "![](lengths.png)\n")
-    main(["protocol"])
-    assert "Mutual distillation lifts each branch" in capsys.readouterr().out
-    main(["protocol", "--page", "protocol.md"])
-    for name in names:
-        assert (studied / "artifacts" / "protocol" / f"{name}.md").read_text() in page.read_text()
-    assert (studied / "lengths.png").is_file()
-
-
 def test_the_numbers_of_a_study_are_not_looked_for_in_tracking(studied):
     run("--study")
     with pytest.raises(SystemExit, match="error: --check-tracking is of the default run"):
