@@ -15,12 +15,12 @@ from stages.arguments import PREPARED
 
 RECIPE = "baseline"
 HEIGHT, WIDTH = 128, 64
+KINDS = ("persons", "cameras", "names", "table")
+"""Those of ``pipeline.datasets.recognition``, which takes a second to import."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the folder, and what is to be said of it."""
-    from pipeline.datasets.recognition import KINDS
-
     parser.add_argument("folder", type=Path, help="holds the images, or images.csv")
     parser.add_argument("--name", help="what to call the data set (default: as the folder)")
     parser.add_argument("--as", dest="kind", choices=KINDS, help="how it lies there, where that could be doubted")

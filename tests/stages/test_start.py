@@ -4,6 +4,8 @@ import pytest
 import yaml
 
 from pipeline import config, experiments
+from pipeline.datasets import recognition
+from stages import start
 from tests.datasets import tiny_sets
 from tests.noise import BASELINE
 
@@ -59,6 +61,10 @@ def test_a_folder_of_cameras_is_no_folder_of_persons_but_a_table(project, tmp_pa
     assert "2 cameras, told by their folders or names: cam1 as 1, cam2 as 2. cam1/anna/1.jpg" in capsys.readouterr().out
     project.run("prepare", "office")
     assert "train: 12 images, 3 identities, 2 cameras" in capsys.readouterr().out
+
+
+def test_a_kind_can_be_said_of_every_kind_there_is():
+    assert start.KINDS == recognition.KINDS
 
 
 def test_to_look_writes_nothing(project, tmp_path, capsys):
