@@ -31,10 +31,14 @@ FIND_PYTHON = for python in $(PYTHON) python3.11 python3 python3.12 python3.13; 
 		echo "error: no Python 3.11.4 or newer found; install one, or name it: make setup PYTHON=/path/to/python3" >&2; \
 		exit 1; \
 	fi; \
+	[ ! -e .venv/.unfinished ] || rm -rf .venv; \
 	[ -x $(BIN)/python ] || $$python -m venv .venv
+	@# An installation that was stopped leaves packages that pip can't even list.
+	@touch .venv/.unfinished
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[pipeline,dev]'
 	@# An unpacked source archive has no .git; DVC refuses to work there unless told so.
 	@[ -e .git ] || $(BIN)/dvc config --local core.no_scm true
+	@rm .venv/.unfinished
 	@touch $@
 
 repro: setup ## run the default experiment, print its result table
