@@ -10,6 +10,7 @@ from pathlib import Path
 import yaml
 
 from pipeline import config
+from pipeline.experiments import DEFAULT_RUN
 
 if __name__ == "__main__":
     tiny = config.load(Path(__file__).with_name("tiny.yaml"))
@@ -17,4 +18,7 @@ if __name__ == "__main__":
     for section in ("data", "recipes"):
         for name, block in tiny[section].items():
             tree[section][name] = config.overlaid(tree[section][name], block, f"{section}.{name}", adds=True)
+    for section in DEFAULT_RUN:
+        for declared in tree[section].values():
+            declared.pop("short", None)
     config.PARAMS_FILE.write_text(yaml.safe_dump(tree, sort_keys=False))

@@ -51,9 +51,7 @@ def test_editing_one_papers_folder_runs_its_own_trainings_and_evaluations_alone(
 def test_a_change_of_a_recipe_runs_exactly_what_is_made_of_it(project):
     file = project / "params.yaml"
     before = file.read_text()
-    file.write_text(
-        before.replace("base_paper+small, training: {epochs: 8}", "base_paper+small, training: {epochs: 9}")
-    )
+    file.write_text(before.replace("epochs_8: {training: {epochs: 8}}", "epochs_8: {training: {epochs: 9}}"))
     assert file.read_text() != before
     assert run_anew(project) == {"resolve", *CROSS_MODAL}
 
