@@ -33,7 +33,8 @@ def layers(name):
         yield ("recipes", recipe), own
 
     declared = experiments.experiments(TREE)[name]
-    made = [layer for recipe in experiments.named(declared, "recipe") for layer in below(recipe)]
+    recipes = experiments.named(declared, "recipe") + experiments.named(declared, "short")
+    made = [layer for recipe in recipes for layer in below(recipe)]
     return [*made, (("change", name), declared.get("change", {}))]
 
 
@@ -84,7 +85,7 @@ def test_an_override_changes_its_own_line_and_no_other(tmp_path):
     before = (ROOT / "params.yaml").read_text().splitlines()
     (tmp_path / "params.yaml").write_text("\n".join(before) + "\n")
     script = "import sys; from dvc.utils.hydra import apply_overrides; apply_overrides('params.yaml', sys.argv[1:])"
-    words = ["recipes.small.training.epochs=13", "++experiments.mdpr.change.training.epochs=20"]
+    words = ["recipes.epochs_12.training.epochs=13", "++experiments.mdpr.change.training.epochs=20"]
     subprocess.run([sys.executable, "-c", script, *words], check=True, cwd=tmp_path, timeout=120)
     after = (tmp_path / "params.yaml").read_text().splitlines()
     tree = config.load(tmp_path / "params.yaml")
@@ -92,6 +93,6 @@ def test_an_override_changes_its_own_line_and_no_other(tmp_path):
     assert experiments.resolve_experiment(tree, "baseline")["training"]["epochs"] == 13
     changed = [line for line in difflib.ndiff(before, after) if line[0] in "-+"]
     assert [
-        line for line in changed if line.startswith("-") and "epochs: 12" not in line and " mdpr:" not in line
+        line for line in changed if line.startswith("-") and "epochs_12: {" not in line and " mdpr:" not in line
     ] == []
     assert len(changed) <= 8
