@@ -92,20 +92,21 @@ def _look(listing: Listing, row: int, cache: ImageCache | None) -> tuple[Facts |
         return None, [Finding("name", f"{printable(path)}: a name that is not in UTF-8")]
     try:
         content = read_bytes(listing.folder / path)
-        turn = orientation(content) if is_upright else UPRIGHT
-        facts = cache.lookup(row, digest(content, turn)) if cache else None
-        if facts is None:
-            facts, pixels = decode(content, path, turn)
-            if cache:
-                cache.store(row, facts, pixels)
-    except UnusableError as error:
-        return None, [error.finding]
     except FileNotFoundError:
         return None, [Finding("missing", f"{path}: no such file")]
     except ValueError as error:
         return None, [Finding("unreadable", str(error).removeprefix(f"{printable(listing.folder)}/"))]
     except OSError as error:
         return None, [Finding("unreadable", f"{path}: can't be read ({error.strerror})")]
+    turn = orientation(content) if is_upright else UPRIGHT
+    facts = cache.lookup(row, digest(content, turn)) if cache else None
+    if facts is None:
+        try:
+            facts, pixels = decode(content, path, turn)
+        except UnusableError as error:
+            return None, [error.finding]
+        if cache:
+            cache.store(row, facts, pixels)
     said = turned(path, content, is_upright=is_upright)
     return facts, [*mislabelled(path, facts), *paged(path, content, facts), *said]
 
