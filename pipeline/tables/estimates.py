@@ -1,4 +1,4 @@
-"""What several seeds, or splits, say: mean, standard deviation and confidence interval, and the verdict on a published number."""
+"""What several seeds, or splits, say: mean, spread and confidence interval, and the verdict on a published number."""
 
 from __future__ import annotations
 
