@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pipeline.config import block, nearest, overlaid
 
 DEFAULT_RUN = ("starts", "experiments", "students")
-STUDIES = ("ablations", "papers", "from_file")
+STUDIES = ("ablations", "papers", "from_file", "from_people")
 NAME = re.compile(r"\w[\w.+@-]*", re.ASCII)
 """Names become folders, cells of tables and text of pages: none is a formula, a tag or a path."""
 KEYS = {"recipe", "paper", "data", "teacher", "seeds", "against", "change", "short"}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pipeline.evaluation.metrics import HEADINGS, MAIN, NAMES
 from pipeline.evaluation.stamp import Recipe, Result, check_equal_protocols
-from pipeline.tables.estimates import Estimate, Verdict, estimate, judge
+from pipeline.tables.estimates import Estimate, Verdict, estimate, estimate_over_splits, judge
 from pipeline.tables.overview import GENERATED, MARKED, training_marks
 from pipeline.tables.papers import Comparison, Ours, Place, results_of
 from pipeline.tables.published import Published, Quoted, published_beside
@@ -47,13 +47,31 @@ class Measured:
         return judge(self.estimates[metric], self.quoted.metrics[metric], tolerance)
 
 
-def measure(experiment: str, results: Sequence[Result], quoted: Quoted | None = None, *, splits: int = 0) -> Measured:
-    """Returns what the results of one experiment, one for each seed or split, say in points."""
+def measure(
+    experiment: str,
+    results: Sequence[Result],
+    quoted: Quoted | None = None,
+    *,
+    splits: int = 0,
+    test_to_train: float = 0.0,
+) -> Measured:
+    """Returns what the results of one experiment, one for each seed or split, say in points.
+
+    With ``test_to_train``, as in ``Place``, those of one split are told by their fingerprint.
+    """
     if not results:
         return Measured(experiment, quoted=quoted)
-    values = {name: [100 * result.metrics[name] for result in results] for name in NAMES}
-    estimates = {name: estimate(scores) for name, scores in values.items()}
+    estimates = {name: _estimate(name, results, test_to_train) for name in NAMES}
     return Measured(experiment, estimates, results[0].recipe, quoted, splits)
+
+
+def _estimate(metric: str, results: Sequence[Result], test_to_train: float) -> Estimate:
+    if not test_to_train:
+        return estimate([100 * result.metrics[metric] for result in results])
+    by_split: defaultdict[str, list[float]] = defaultdict(list)
+    for result in results:
+        by_split[result.protocol.fingerprint].append(100 * result.metrics[metric])
+    return estimate_over_splits(list(by_split.values()), test_to_train=test_to_train)
 
 
 @dataclass(frozen=True)
@@ -73,11 +91,18 @@ def compare(table: Comparison, results: Iterable[Result], published: list[Publis
         ValueError: when results of different protocols would stand in it, or it repeats a row that is not there.
     """
     quoted = published_beside(published, data=table.data, protocol=table.protocol, supervision=table.supervision)
-    found = {row.row: results_of(results, table, row.experiment, splits=row.splits) for row in table.ours}
+    every_result = list(results)
+    found = {row.row: results_of(every_result, table, row.experiment, splits=row.splits) for row in table.ours}
     if every := [result for rows in found.values() for result in rows]:
         check_equal_protocols(every)
     ours = {
-        row.row: measure(row.experiment, found[row.row], find_quoted(row, quoted, table), splits=row.splits)
+        row.row: measure(
+            row.experiment,
+            results_of(every_result, table, row.experiment),
+            find_quoted(row, quoted, table),
+            splits=row.splits,
+            test_to_train=table.test_to_train,
+        )
         for row in table.ours
     }
     return Compared(table, quoted, ours, training_marks(every))
@@ -135,7 +160,9 @@ def seeds_table(found: Compared, tolerance: float) -> Table | None:
             groups.append([_seeds_row(name, metric, row, tolerance) for metric in ("mAP", "rank1")])
     if not groups:
         return None
-    notes = ["95 % intervals are those of the mean by Student's t over seeds."]
+    corrected = "95 % intervals are those of the mean over splits, seeds averaged, by the corrected resampled t."
+    plain = "95 % intervals are those of the mean by Student's t over seeds."
+    notes = [corrected if found.place.test_to_train else plain]
     if any(row.quoted for row in found.ours.values()):
         notes.append(f"Reproduced: within {tolerance:g} points of the published number, whatever the interval.")
     table = Table(f"Ours over seeds: {title_of(found.place)}", SEEDS_HEADER, "llrrrrrl", groups, notes)

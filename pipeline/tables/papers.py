@@ -6,6 +6,7 @@ import tomllib
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -21,12 +22,17 @@ class Block(BaseModel):
 
 
 class Place(Block):
-    """Where numbers of one table come from: a data set and a protocol, in the words of the stamp."""
+    """Where numbers of one table come from: a data set and a protocol, in the words of the stamp.
+
+    ``test_to_train``: where a data set's splits are drawn from the same persons, how many of them are tested for each
+    that trains; intervals are wider then.
+    """
 
     data: str
     protocol: str
     is_generated: bool = False
     note: str = ""
+    test_to_train: float = 0.0
 
     @property
     def title(self) -> str:
@@ -131,11 +137,12 @@ def results_of(results: Iterable[Result], place: Place, experiment: str, *, spli
     if not splits:
         return found
     fingerprints = sorted({result.protocol.fingerprint for result in here})
+    uneven: dict[str, Any] = {"counts": {}} if place.test_to_train else {}  # halves of an odd number of persons
     return [
         replace(
             result,
             seed=result.seed * len(fingerprints) + fingerprints.index(result.protocol.fingerprint),
-            protocol=replace(result.protocol, fingerprint="one a split"),
+            protocol=replace(result.protocol, fingerprint="one a split", **uneven),
         )
         for result in found
     ]

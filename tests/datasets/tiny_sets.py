@@ -217,6 +217,35 @@ def llcm(root: Path) -> Path:
     return folder
 
 
+PKU_REID_PEOPLE = (1, 3, 8, 20, 114)
+
+
+def pku_reid(root: Path) -> Path:
+    folder = root / "PKUv1a_128x48"
+    for name in _pku_reid_names("_"):
+        jpeg_named_png(folder / name)
+    return folder
+
+
+def pku_reid_part(root: Path) -> Path:
+    """As a part of it lies in a public repository: the persons in folders, some test images there once more."""
+    folder = root / "data"
+    for name in _pku_reid_names("/"):
+        jpeg_named_png(folder / ("val/all_imgs" if name < "008" else "train") / name)
+    for name in ("query/001/01_1.png", "gallery/001/02_1.png"):
+        jpeg_named_png(folder / "val" / name)
+    return folder
+
+
+def _pku_reid_names(after_person: str) -> list[str]:
+    shots = [f"{camera:02d}_{side}.png" for camera in (1, 2) for side in (1, 8)]
+    return [f"{person:03d}{after_person}{shot}" for person in PKU_REID_PEOPLE for shot in shots]
+
+
+def jpeg_named_png(path: Path) -> None:
+    image(path.with_suffix(".jpg")).rename(path)
+
+
 def people_folder(root: Path) -> Path:
     """A folder for each of six persons, by two cameras, two images each."""
     folder = root / "my_people"

@@ -38,6 +38,7 @@ PARAMS = {
         "ablations": {},
         "papers": {},
         "from_file": {},
+        "from_people": {},
         "search": {key: value for key, value in SEARCH.items() if key != "experiment"},
         "searches": {},
     },

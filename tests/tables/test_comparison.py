@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 
 from pipeline.tables.comparison import compare, comparison_table, seeds_table
+from pipeline.tables.estimates import estimate_over_splits
 from pipeline.tables.papers import Comparison, Ours
 from pipeline.tables.published import Published
 from pipeline.tables.render import to_markdown
@@ -96,6 +97,21 @@ def test_splits_of_a_data_set_are_one_row(make_result):
     found = compare(table, results, []).ours["ours"]
     assert found.estimates["mAP"].mean == pytest.approx(75.0)
     assert found.seeds == "2 of 2 splits"
+
+
+def test_halves_of_the_same_persons_are_one_row_with_seeds_averaged_and_a_wider_interval(make_result):
+    ours = [Ours(row="ours", experiment="mdpr_pku", splits=2)]
+    table = Comparison(data="pku", protocol="standard", test_to_train=1.0, ours=ours)
+    results = [
+        make_result("mdpr_pku", score, seed=seed, data="pku", fingerprint=f"split {split}", counts={"query": split})
+        for split, seed, score in ((1, 1, 0.68), (1, 2, 0.72), (2, 1, 0.82), (2, 2, 0.78))
+    ]
+    found = compare(table, results, [])
+    scored = found.ours["ours"].estimates["mAP"]
+    expected = estimate_over_splits([[70.0], [80.0]], test_to_train=1.0)
+    assert (scored.mean, scored.low, scored.high) == pytest.approx((75.0, expected.low, expected.high))
+    assert found.ours["ours"].seeds == "2 of 2 splits"
+    assert "by the corrected resampled t" in seeds_table(found, 0.5).notes[0]
 
 
 def test_a_row_that_repeats_what_is_not_published_is_an_error():
