@@ -16,7 +16,7 @@ OBSERVERS = (
     *("pipeline.finished", "pipeline.inputs", "pipeline.locking", "pipeline.outputs", "pipeline.progress"),
     "pipeline.tracking",
     "pipeline.experiments",
-    *("pipeline.jobs.private", "pipeline.jobs.rendezvous"),
+    *("pipeline.jobs.address", "pipeline.jobs.private", "pipeline.jobs.rendezvous"),
     *("pipeline.methods.registry", "stages.cli_errors", "stages.arguments"),
 )
 """They see results and errors, or have processes wait and meet; what experiments.py says is in resolved files."""

@@ -127,7 +127,7 @@ def connected(params: ResourcesParams, groups: int, *, shows_output: bool = True
 
 
 def _join(address: str, shows_output: bool) -> None:
-    """Ensures that Ray is that of an address; says so when that takes long, as where this machine is no node of it.
+    """Ensures that Ray is that of an address, and says which; says too when that takes long, as from outside of it.
 
     Raises:
         ValueError: when it can't be, with what Ray says: there is none, it is of another version, or wants its token.
@@ -143,6 +143,9 @@ def _join(address: str, shows_output: bool) -> None:
         raise ValueError(f"Ray at RAY_ADDRESS {address} can't be joined: {str(error).strip()}") from error
     finally:
         late.cancel()
+    there, machines = ray.cluster_resources(), sum(node["Alive"] for node in ray.nodes())
+    offers = f"{machines} machines, {there.get('CPU', 0):g} cores, {there.get('GPU', 0):g} GPUs"
+    print(f"Ray cluster at {address}: {offers}", file=sys.stderr, flush=True)
 
 
 @contextmanager

@@ -97,6 +97,9 @@ class Ray:
     def cluster_resources(self):
         return {"CPU": self.calls[0].get("num_cpus", 64) if self.calls else 64}
 
+    def nodes(self):
+        return [{"Alive": True}, {"Alive": False}, {"Alive": True}]
+
     def get_runtime_context(self):
         return SimpleNamespace(gcs_address="127.0.0.1:1")
 
@@ -135,11 +138,12 @@ def test_what_asks_a_local_instance_knows_its_address_while_it_runs(ray):
     assert "RAY_API_SERVER_ADDRESS" not in os.environ
 
 
-def test_a_cluster_is_joined_and_left(ray, monkeypatch):
+def test_a_cluster_is_joined_said_and_left(ray, monkeypatch, capsys):
     monkeypatch.setattr(resources, "check_answers", lambda address: None)
     os.environ["RAY_ADDRESS"] = "10.0.0.1:6379"
     with connected(params(2), 2) as team:
         assert team.workers == 2
+    assert capsys.readouterr().err == "Ray cluster at 10.0.0.1:6379: 2 machines, 64 cores, 0 GPUs\n"
     assert [call if call == "shutdown" else call["address"] for call in ray.calls] == ["10.0.0.1:6379", "shutdown"]
 
 
