@@ -39,7 +39,7 @@ PARAMS = {
         "papers": {},
         "from_file": {},
         "from_people": {},
-        "search": {key: value for key, value in SEARCH.items() if key != "experiment"},
+        "search": {key: value for key, value in SEARCH.items() if key not in ("experiment", "data")},
         "searches": {},
     },
 }

@@ -7,6 +7,7 @@ from tests.noise import BASELINE, HEIGHT, WIDTH, changed, write_store
 LEARN, DO_NOT_LEARN = [1e-2, 2e-2], [1e-9, 2e-9]
 SEARCH = {
     "experiment": "small",
+    "data": "noise",
     "first": {},
     "fidelity": {"training": {"epochs": 4}},
     "space": {"training": {"learning_rate": {"kind": "choice", "values": [1e-3, *LEARN, *DO_NOT_LEARN]}}},
