@@ -131,6 +131,7 @@ def test_the_stamp_says_by_which_protocol_and_recipe(trained, store, tmp_path):
         "precision": None,
         "device": None,
         "start_fit": None,
+        "of_epochs": None,
     }
     found = tree["stamp"]["protocol"]
     assert (found["data"], found["fingerprint"]) == ("noise", store.meta["fingerprint"])
