@@ -79,7 +79,7 @@ def search(checkpoint: Path, folder: Path, query: Path, *, count: int, infrared:
     if count < 1:
         raise ValueError(f"count: expected 1 image to show, or more, got {count}")
     if query.is_dir():
-        raise ValueError(f"{query}: the query is one image, and this is a folder: give a file of it")
+        raise ValueError(f"{query} is a folder, expected a plain file: the query is one image of it")
     check_plain(query)
     files = [file for file in list_images(folder) if not file.samefile(query)]
     if not files:

@@ -228,7 +228,7 @@ def test_the_ablation_of_the_page_is_one_block_that_is_compared_and_trained(proj
     assert follow("experiments.md", project) == ["params.yaml"]
     tree = config.load(project / "params.yaml")
     name, against = next(pair for pair in experiments.compared(tree) if pair not in experiments.compared(TREE))
-    changed, plain = (experiments.resolve_experiment(tree, each) for each in (name, against))
+    changed, plain = (experiments.resolve(tree, experiments.trial(tree, each, apart=True)) for each in (name, against))
     assert changed == config.overlaid(plain, {"settings": {"diversity": False}}, against)
     assert len(list(experiments.trials(tree, name))) == 12
     make_tiny(project, noise)

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 
 import numpy as np
 import pytest
@@ -35,6 +36,7 @@ def result(noise):
 
 def column(header, row, heading, mark):
     """Returns the cell below a heading, without its mark."""
+    header = re.sub(r"\\shortstack\[.\]\{([^}]*)\}", lambda found: found[1].replace(r"\\", " "), header)
     names, cells = (line.strip("| \\").replace(r"\%", "%").replace(" & ", " | ").split(" | ") for line in (header, row))
     return cells[names.index(heading)].strip(mark)
 

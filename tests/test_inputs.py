@@ -157,18 +157,18 @@ def test_a_checkpoint_that_says_nothing_sensible_is_refused(tmp_path, meta):
 
 
 def test_names_that_are_not_in_utf_8_are_named_and_keep_a_data_set_from_being_prepared(tmp_path):
-    for person in (b"ann", b"b\xe9n"):
+    for person in (b"ann", b"eve", b"b\xe9n"):
         place = tmp_path / os.fsdecode(person)
         place.mkdir()
         for number in (1, 2):
             Image.effect_noise((16, 32), 99).convert("RGB").save(place / f"{number}.png")
     listing = list_images(tmp_path, train_share=0.5, seed=1, camera=None)
     _, report = examine(listing, name="mine", is_whole=False, cache=None, workers=1)
-    assert [error.text for error in report.errors if error.rule == "name"] == [
-        f"b\\xe9n/{number}.png: a name that is not in UTF-8" for number in (1, 2)
-    ]
+    named = [error.text for error in report.errors if "UTF-8" in error.text]
+    assert len(named) == 1
+    assert named[0].startswith("b\\xe9n: ")
     report.write(tmp_path / "report.json")
-    assert json.loads((tmp_path / "report.json").read_text())["num_errors"] >= 2
+    assert json.loads((tmp_path / "report.json").read_text())["num_errors"] >= 1
     str(report).encode()
 
 

@@ -60,6 +60,6 @@ def test_the_registry_of_methods_and_the_order_of_keys_run_nothing(project):
     append(project / "pipeline" / "methods" / "registry.py")
     file = project / "params.yaml"
     before = file.read_text()
-    file.write_text(before.replace("{recipe: base, paper: smmd,", "{paper: smmd, recipe: base,"))
+    file.write_text(before.replace("base: {recipe: base, short: epochs_8,", "base: {short: epochs_8, recipe: base,"))
     assert file.read_text() != before
     assert run_anew(project) == {"resolve", "report"}

@@ -61,7 +61,7 @@ def test_embeddings_are_those_of_the_packed_images_whatever_the_batch(project, n
     [
         ("ada/9.png", "no such file"),
         ("notes.txt", r"notes\.txt: not a readable image"),
-        ("ada", "ada: the query is one image, and this is a folder"),
+        ("ada", "ada is a folder, expected a plain file: the query is one image of it"),
     ],
 )
 def test_a_query_that_is_no_image_is_named(project, query, message):

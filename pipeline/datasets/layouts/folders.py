@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pipeline.images.table import DataError
+from pipeline.inputs import printable
 
 LITTER = {
     *("thumbs.db", "ehthumbs.db", "desktop.ini", "$recycle.bin", "system volume information"),  # Windows
@@ -84,7 +85,7 @@ def files_below(folder: Path) -> tuple[list[str], list[str]]:
     for place, folders, names in os.walk(folder, followlinks=True, onerror=refuse):
         inside = {name: Path(place, name) for name in sorted({*folders, *names}) if not is_litter(name)}
         wrong = {name: why for name, path in inside.items() if (why := _why_not_followed(path, folder))}
-        problems += [f"{_shown(inside[name].relative_to(folder))}: {why}" for name, why in wrong.items()]
+        problems += [f"{printable(inside[name].relative_to(folder))}: {why}" for name, why in wrong.items()]
         folders[:] = [name for name in folders if name in inside and name not in wrong]
         found += [inside[name].relative_to(folder).as_posix() for name in names if name in inside and name not in wrong]
     return sorted(found), problems
@@ -98,7 +99,7 @@ def _why_not_followed(path: Path, top: Path) -> str:
         return f"a link to {path.readlink()}, a folder that it lies in: remove it"
     if not (path.is_file() or path.is_dir()):
         return "neither a file nor a folder: remove it"
-    if _shown(path) != str(path):
+    if printable(path) != str(path):
         return "a name that is not in UTF-8: give it another"
     return ""
 
@@ -108,8 +109,3 @@ def _leads_back(link: Path, top: Path) -> bool:
     above = [link.parent, *link.parent.parents]
     ways = above[: above.index(top) + 1]
     return any(way.resolve() == target for way in ways) or top.resolve().is_relative_to(target)
-
-
-def _shown(path: Path) -> str:
-    """Returns a path as it can be printed, whatever bytes its name has."""
-    return str(path).encode(errors="backslashreplace").decode()
