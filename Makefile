@@ -56,7 +56,7 @@ study: setup ## train all rows with all their seeds, or go on with it
 	@python -m stages study
 	@python -m stages tables --study
 	@python -m stages tables --study --show
-	@cat artifacts/study/differences.md
+	@cat artifacts/study/claims.md artifacts/study/differences.md
 	@python -m pipeline.tracking.recorder
 
 test: setup ## run the test suite, without the slow tests

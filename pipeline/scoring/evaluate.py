@@ -139,7 +139,7 @@ def evaluate(model: Model, store: ImageStore, params: EvaluationParams, folder: 
         write_result(folder / place / "metrics.json", result)
         _write_cmc(folder / place / "cmc.csv", found)
         results[place] = result
-    measures = measure(model.built, store, rows, embeddings, params)
+    measures = measure(model.built, store, rows, embeddings, params, _draws(store))
     (folder / MEASURES_FILE).write_text(json.dumps(measures, indent=1) + "\n")
     return results
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+import pandas as pd
 
 from pipeline.evaluation.foreground import measure_overlap
 from pipeline.evaluation.modalities import measure_modalities
@@ -18,9 +19,16 @@ MEASURES_FILE = "measures.json"
 
 
 def measure(
-    method: Method, store: ImageStore, rows: np.ndarray, embeddings: np.ndarray, params: EvaluationParams
+    method: Method,
+    store: ImageStore,
+    rows: np.ndarray,
+    embeddings: np.ndarray,
+    params: EvaluationParams,
+    draws: pd.DataFrame | None,
 ) -> dict[str, float]:
     """Returns measures of a network by name; ``embeddings`` ``[len(rows), D]`` are those of the store's ``rows``.
+
+    ``draws`` as in ``compare``.
 
     ====================== =============================================================================================
     parameters             weights that training moves
@@ -34,8 +42,9 @@ def measure(
     table = store.table.iloc[rows]
     found = {"parameters": float(sum(weight.numel() for weight in method.network.parameters() if weight.requires_grad))}
     search = next(iter(searches_of(store.meta["protocol"], params).values()))
+    given = draws if search.draws == "official" else None
     for part, columns in method.embedding_parts().items():
-        metrics = compare(embeddings[:, columns], table, search, params).metrics
+        metrics = compare(embeddings[:, columns], table, search, params, given).metrics
         found |= {f"{part}/{name}": metrics[name] for name in ("mAP", "rank1")}
     person_ids = table["person_id"].to_numpy()
     known = person_ids > 0

@@ -74,9 +74,8 @@ def curves(budgets: Budgets, found_of: Callable[[str], Sequence[Path]]) -> Itera
 
 def score(places: Sequence[Path]) -> float | None:
     """Returns the mean mAP of a row's seeds, in points; None for a row without results."""
-    values = [
-        value for each in SeedScores.read(places).folders for value in SeedScores.read(places).of(each, "mAP").values()
-    ]
+    scores = SeedScores.read(places)
+    values = [value for row in scores.folders for value in scores.of(row, "mAP").values()]
     return 100 * sum(values) / len(values) if values else None
 
 
